@@ -333,7 +333,8 @@ class RoutePlan:
 @dataclass(frozen=True, slots=True)
 class Usage:
     """Tokens of one upstream call. `input` counts all of the prompt, cached reads and cache writes included;
-    `output` counts all of the answer, reasoning included. `estimated` where the upstream reported none."""
+    `output` counts all of the answer, reasoning included. `cache_write_1h` is the share of `cache_write` that is kept
+    for an hour, which has a price of its own. `estimated` where the upstream reported none."""
 
     input: int
     output: int
@@ -341,6 +342,7 @@ class Usage:
     cache_write: int = 0
     reasoning: int = 0
     estimated: bool = False
+    cache_write_1h: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,251 @@
+"""The command `thriftgate`. No command but `serve` loads litellm."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.markup import escape
+from rich.table import Table
+
+from gateway import __version__, config as configuration
+from gateway.api import Deployment, Json, RefusedError, ThriftgateError, Tier
+from gateway.compose import Gateway, known_plugins, load_plugins, serve as serve_gateway
+from gateway.compose.plugins import roles_of
+from gateway.config import Config, ConfigError
+
+_BAD_CONFIG = 2
+_config = click.option(
+    "--config",
+    "path",
+    type=click.Path(path_type=Path),
+    help="The configuration; else ./tiers.yaml, else the shipped one.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="thriftgate")
+def main() -> None:
+    """An OpenAI-compatible gateway that makes agents cheaper without making them worse."""
+
+
+@main.command()
+@_config
+@click.option("--host", help="Address to listen on; else server.host.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; else server.port. 0 takes a free one.")
+@click.option("--verbose", is_flag=True, help="Log every step.")
+def serve(path: Path | None, host: str | None, port: int | None, verbose: bool) -> None:
+    """Serve until told to stop; reload the configuration when its file changes or on SIGHUP."""
+    _log_to_terminal(verbose=verbose)
+    found = configuration.find(path)
+    try:
+        _run(serve_gateway(found, host=host, port=port, announce=_announce))
+    except ConfigError as error:
+        _exit_with_problems(error)
+    except (ThriftgateError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+@main.command()
+@_config
+def check(path: Path | None) -> None:
+    """Say everything that is wrong with the configuration; exit 2 if anything is."""
+    gateway = _offline(path)
+    config, out = gateway.config, Console(highlight=False, soft_wrap=True)
+    for warning in config.warnings:
+        out.print(escape(str(warning)), style="yellow")
+    active, all_ = gateway.deployments.active, gateway.deployments.all
+    out.print(f"{config.path}: valid. {len(active)} of {len(all_)} deployments are active.")
+    for deployment in all_:
+        if deployment.inactive:
+            out.print(f"  inactive: {deployment.name} ({escape(deployment.inactive)})", style="dim")
+        elif deployment.price is None and not deployment.wildcard:
+            out.print(f"  no price known: {deployment.name}; its cost will be `unknown`", style="yellow")
+
+
+@main.command()
+@click.argument("request_file", type=click.File("rb"), metavar="REQUEST.JSON")
+@_config
+@click.option("--json", "as_json", is_flag=True, help="Print the decision as JSON.")
+def explain(request_file: Any, path: Path | None, as_json: bool) -> None:
+    """Show what would happen to a chat-completions body (`-` reads standard input), calling no one."""
+    gateway = _offline(path)
+    try:
+        decision = _run(_decide(gateway, request_file.read()))
+    except RefusedError as error:
+        raise click.ClickException(f"{error.message} ({error.status} {error.code})") from error
+    if as_json:
+        click.echo(json.dumps(decision, indent=2))
+    else:
+        _show_decision(decision, Console(highlight=False))
+
+
+@main.command()
+@_config
+def models(path: Path | None) -> None:
+    """List the deployments: tier, price, window, and whether each is active."""
+    gateway = _offline(path)
+    table = Table("tier", "name", "model", "$/M in", "$/M out", "window", "status", box=None, pad_edge=False)
+    for tier in Tier:
+        for deployment in gateway.deployments.all:
+            if deployment.tier is tier:
+                table.add_row(*_model_row(deployment), style="dim" if deployment.inactive else None)
+    Console(highlight=False).print(table)
+
+
+@main.command()
+@_config
+def plugins(path: Path | None) -> None:
+    """List the installed plugins, what each does, and which of them the configuration runs."""
+    config = _load(path)
+    try:
+        running = {plugin.entry.name: plugin.type for plugin in load_plugins(config)}
+    except ConfigError as error:
+        _exit_with_problems(error)
+    table = Table("plugin", "runs", "roles", "what it does", box=None, pad_edge=False)
+    for name, entry in sorted(known_plugins().items()):
+        table.add_row(
+            name, "yes" if name in running else "no", ", ".join(roles_of(entry.load())), _first_line(entry.load())
+        )
+    for name, type_ in running.items():
+        if name not in known_plugins():
+            table.add_row(name, "yes", ", ".join(roles_of(type_)), _first_line(type_))
+    Console(highlight=False).print(table)
+
+
+@main.command()
+@click.argument("target", type=click.Path(path_type=Path), default=Path("tiers.yaml"))
+def init(target: Path) -> None:
+    """Write the shipped, commented configuration to TARGET (./tiers.yaml), for you to edit."""
+    if target.exists():
+        raise click.ClickException(f"{target} exists; it was left as it is.")
+    shutil.copyfile(configuration.shipped(), target)
+    click.echo(f"Wrote {target}. `thriftgate check` tells whether it is valid, `thriftgate serve` runs it.")
+
+
+def _load(path: Path | None) -> Config:
+    try:
+        return configuration.load(configuration.find(path), os.environ)
+    except ConfigError as error:
+        _exit_with_problems(error)
+
+
+def _offline(path: Path | None) -> Gateway:
+    """A gateway that decides but calls no one, with its plugins' settings checked too."""
+    config = _load(path)
+    try:
+        load_plugins(config)
+    except ConfigError as error:
+        _exit_with_problems(error)
+    return Gateway(config, offline=True)
+
+
+def _exit_with_problems(error: ConfigError) -> NoReturn:
+    for problem in error.problems:
+        click.echo(str(problem), err=True)
+    count = len(error.problems)
+    click.echo(f"{count} problem{'s' if count != 1 else ''}", err=True)
+    sys.exit(_BAD_CONFIG)
+
+
+async def _decide(gateway: Gateway, raw: bytes) -> Json:
+    await gateway.start()
+    try:
+        return await gateway.explain(raw)
+    finally:
+        await gateway.stop()
+
+
+def _show_decision(decision: Json, out: Console) -> None:
+    chosen, score, prompt = decision["decision"], decision["complexity"], decision["prompt"]
+    out.print(f"[bold]{escape(chosen['deployment'])}[/]  ({chosen['tier']} tier, {escape(chosen['model'])})")
+    out.print(f"  asked for {escape(decision['asked']['model'])}; {escape(chosen['reason'])}")
+    if chosen["fallbacks"]:
+        out.print(f"  then, if it fails: {escape(', '.join(chosen['fallbacks']))}")
+    out.print(
+        f"\n[bold]complexity {score['score']:.1f} of 10[/]  {score['task_type']}, confidence {score['confidence']:.0%}"
+    )
+    factors = Table(box=None, pad_edge=False, show_header=False)
+    for factor in score["factors"]:
+        factors.add_row(
+            f"  {factor['name']}", f"{factor['value']:.1f} of {factor['maximum']:g}", escape(factor["reason"])
+        )
+    out.print(factors)
+    share = prompt["tokens_trimmed"] / prompt["tokens"] if prompt["tokens"] else 0.0
+    out.print(f"\n[bold]prompt {prompt['tokens']:,} tokens[/]  {prompt['tokens_trimmed']:,} trimmed ({share:.0%})")
+    for transform, tokens in sorted(prompt["trimmed_by"].items(), key=lambda item: -item[1]):
+        out.print(f"  {transform}: {tokens:,}")
+    if decision["considered"]:
+        out.print()
+        table = Table("candidate", "tier", "expected", "", box=None, pad_edge=False)
+        for line in decision["considered"]:
+            dollars = line["expected_usd"]
+            table.add_row(
+                escape(line["deployment"]),
+                line["tier"],
+                "unknown" if dollars is None else f"${dollars:.6f}",
+                f"skipped: {escape(line['skipped'])}" if line["skipped"] else "",
+                style="dim" if line["skipped"] else None,
+            )
+        out.print(table)
+
+
+def _model_row(deployment: Deployment) -> list[str]:
+    price, window = deployment.price, deployment.context_window
+    return [
+        deployment.tier.value,
+        deployment.name,
+        deployment.model,
+        "unknown" if price is None else f"{price.input:g}",
+        "unknown" if price is None else f"{price.output:g}",
+        "unknown" if window is None else f"{window:,}",
+        escape(deployment.inactive) if deployment.inactive else "active",
+    ]
+
+
+def _first_line(type_: type[Any]) -> str:
+    return (type_.__doc__ or "").strip().split("\n", 1)[0]
+
+
+def _announce(gateway: Gateway, address: str) -> None:
+    """What a person wants to see when the gateway listens."""
+    out = Console(stderr=True, highlight=False, soft_wrap=True)
+    active = gateway.deployments.active
+    out.print(f"[bold]Thriftgate {__version__}[/] listens on {address}")
+    out.print(
+        f"  configuration {gateway.config.path}; {len(active)} of {len(gateway.deployments.all)} deployments active"
+    )
+    for tier in Tier:
+        names = [d.name for d in active if d.tier is tier]
+        out.print(f"  {tier.value:7}{', '.join(names) if names else 'none active, the nearest tier serves'}")
+    for warning in gateway.config.warnings:
+        out.print(escape(str(warning)), style="yellow")
+    out.print(f"  point your agent at it: OPENAI_BASE_URL={address}/v1")
+
+
+def _log_to_terminal(*, verbose: bool) -> None:
+    plain = not sys.stderr.isatty()
+    handler = logging.StreamHandler() if plain else RichHandler(console=Console(stderr=True), show_path=False)
+    if plain:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logger = logging.getLogger("thriftgate")
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG if verbose else logging.INFO)
+
+
+def _run(work: Any) -> Any:
+    """Run a coroutine on uvloop where it exists."""
+    try:
+        import uvloop  # noqa: PLC0415  # not on every platform
+    except ImportError:
+        return asyncio.run(work)
+    return uvloop.run(work)

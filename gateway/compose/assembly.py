@@ -1,0 +1,287 @@
+"""The running gateway: what lives as long as the process, and what a reload replaces."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from aiohttp.web import AbstractRouteDef
+
+from gateway.accounts import Accounts
+from gateway.api import (
+    Answer,
+    Caller,
+    Completed,
+    ConfigReloaded,
+    Deployment,
+    Failed,
+    Json,
+    Listener,
+    Outcome,
+    Plugin,
+    Routing,
+    Surface,
+    UpstreamError,
+)
+from gateway.bus import Bus
+from gateway.compose.plugins import Loaded, load_plugins, make, make_cast
+from gateway.config import Config, ConfigError
+from gateway.cooldown import Cooldowns
+from gateway.deployments import Deployments
+from gateway.forward import Forward, ForwardRules
+from gateway.host import PluginHost
+from gateway.money import BudgetRule, Budgets, Catalog, SqliteLedger
+from gateway.pipeline import Parts, Pipeline
+from gateway.server.app import new_request_id
+from gateway.server.auth import Auth, KnownKey
+from gateway.session import Sessions
+from gateway.state import open_state
+from gateway.upstream import Timeouts, Upstreams, local_available
+from gateway import wire
+
+DEFAULT_BUDGET = "default"
+"""The budget of callers that name none."""
+
+log = logging.getLogger("thriftgate")
+
+
+@dataclass(slots=True)
+class _InForce:
+    """What plugins see of the configuration in force."""
+
+    routing: Routing
+    deployments: tuple[Deployment, ...]
+
+
+class Gateway:
+    """A gateway built from a configuration. `start` it before the first call and `stop` it after the last.
+
+    `offline` decides and explains but calls no one: no ledger is opened, so no budget counts, and litellm is not
+    loaded.
+    """
+
+    def __init__(self, config: Config, *, clock: Callable[[], float] = time.time, offline: bool = False) -> None:
+        self.config = config
+        self.draining = False
+        self._clock = clock
+        self._offline = offline
+        self._bus = Bus()
+        self._catalog = Catalog()
+        self._state = open_state(config.state_url, clock)
+        self.ledger = SqliteLedger(config.ledger_url, clock)
+        self.upstreams = Upstreams(_timeouts(config))
+        self.budgets = Budgets(self.ledger, [] if offline else _budget_rules(config), clock)
+        self._cooldowns = Cooldowns(clock, self._bus.publish)
+        self._sessions = Sessions(self._state, clock)
+        self._plugins: list[tuple[Loaded, Plugin]] = []
+        self._deployments = self._complete(config)
+        self._in_force = _InForce(config.routing, self._deployments.all)
+        self.auth = _auth(config)
+        self.pipeline: Pipeline
+
+    @property
+    def max_body(self) -> int:
+        return self.config.server.max_body_bytes
+
+    @property
+    def deployments(self) -> Deployments:
+        return self._deployments
+
+    @property
+    def not_ready(self) -> str | None:
+        if self.draining:
+            return "draining"
+        return None if self.upstreams.ready else "loading the provider layer"
+
+    async def start(self) -> None:
+        """Load the plugins, open the ledger, and begin to load the provider layer. Raises `ConfigError` for plugin
+        problems and `ThriftgateError` for a ledger that cannot be opened."""
+        loaded = load_plugins(self.config)
+        if not self._offline:
+            await self.ledger.open()
+            await self.budgets.start()
+            await self.upstreams.start()
+        await self._seat(loaded)
+        self.pipeline = self._make_pipeline(self.config)
+
+    async def stop(self) -> None:
+        """Flush and close everything, in the order in which it depends on each other."""
+        await self._bus.settle()
+        for _, plugin in reversed(self._plugins):
+            await plugin.stop()
+        await self._bus.close()
+        self.pipeline.parts.cast.close()
+        await self.upstreams.close()
+        await self.ledger.close()
+
+    async def reload(self, config: Config) -> None:
+        """Put another configuration in force. Calls in flight end under the one they began with. Raises `ConfigError`,
+        and changes nothing, where a plugin's settings are wrong."""
+        loaded = load_plugins(config)
+        await self._seat(loaded)
+        await self.budgets.reload(_budget_rules(config))
+        self.upstreams.set_timeouts(_timeouts(config))
+        self.config = config
+        self._deployments = self._complete(config)
+        self._in_force.routing = config.routing
+        self._in_force.deployments = self._deployments.all
+        self.auth = _auth(config)
+        self.pipeline = self._make_pipeline(config)
+        inactive = tuple((d.name, d.inactive) for d in self._deployments.all if d.inactive)
+        self._bus.publish(ConfigReloaded(at=self._clock(), problems=(), inactive=inactive))
+
+    def reload_failed(self, error: ConfigError) -> None:
+        """Tell the listeners that a new file is bad and the old one stays in force."""
+        self._bus.publish(ConfigReloaded(at=self._clock(), problems=tuple(str(p) for p in error.problems)))
+
+    def surface_routes(self) -> Sequence[AbstractRouteDef]:
+        """The routes that plugins add. They are mounted once, at the start."""
+        return [route for _, plugin in self._plugins if isinstance(plugin, Surface) for route in plugin.routes()]
+
+    async def settle(self) -> None:
+        """Wait until every listener has heard what happened so far."""
+        await self._bus.settle()
+
+    async def explain(self, raw: bytes) -> Json:
+        """What would be decided for a chat-completions body. Raises what a client would see."""
+        request = wire.parse(raw, {})
+        return await self.pipeline.explain("explain", request, Caller("anonymous"))
+
+    async def complete(self, body: Json, caller: str) -> Answer:
+        """A request from inside (a plugin's), through the whole pipeline and charged to `caller`."""
+        pipeline = self.pipeline
+        request = wire.parse(wire.dumps({**body, "stream": False}), {"user-agent": "thriftgate"})
+        call = await pipeline.open(new_request_id(), request, self._caller_named(caller))
+        outcome: Outcome = Failed(status=500, code="internal_error", message="the call ended early")
+        try:
+            reply = await pipeline.run(call)
+            assert reply.body is not None  # noqa: S101  # streaming was switched off above
+            outcome = Completed(call.finish_reason)
+        except UpstreamError as error:
+            outcome = Failed(status=error.status or 502, code=error.code or error.fault, message=error.message)
+            raise
+        finally:
+            await pipeline.close(call, outcome)
+        read = wire.read_answer(reply.body)
+        return Answer(
+            body=read.body,
+            text=read.text,
+            tool_calls=read.tool_calls,
+            finish_reason=read.finish_reason,
+            usage=call.usage,
+            deployment=call.serving.name if call.serving else "",
+            cost_usd=call.record.cost_usd if call.record else None,
+        )
+
+    def _caller_named(self, name: str) -> Caller:
+        keys = [key for key in self.config.keys if key.name == name]
+        return Caller(name=name, budget=keys[0].budget if keys else None)
+
+    def _complete(self, config: Config) -> Deployments:
+        missing = local_available()
+        configured = [
+            replace(d, inactive=missing) if d.provider == "local" and missing and d.inactive is None else d
+            for d in config.deployments
+        ]
+        return Deployments(configured, self._catalog, baseline=config.routing.baseline)
+
+    async def _seat(self, loaded: Sequence[Loaded]) -> None:
+        """Make the plugins. Those that listen or have routes stay while their settings are unchanged: their counters
+        and mounted routes must outlive a reload. All others are built anew."""
+        old = list(self._plugins)
+        seated: list[tuple[Loaded, Plugin]] = []
+        for new in loaded:
+            plugin = _staying(new, old)
+            if plugin is None:
+                plugin = make(new, self._host(new.entry.name))
+                await plugin.start()
+            seated.append((new, plugin))
+        self._plugins = seated
+        for was, plugin in old:
+            if any(plugin is p for _, p in seated):
+                continue
+            if isinstance(plugin, Listener):
+                await self._bus.detach(plugin)
+            await plugin.stop()
+            log.info("plugin %s stopped", was.entry.name)
+        for new, plugin in seated:
+            if isinstance(plugin, Listener):
+                self._bus.attach(new.entry.name, plugin)
+
+    def _host(self, name: str) -> PluginHost:
+        return PluginHost(
+            log=logging.getLogger(f"thriftgate.plugin.{name}"),
+            clock=self._clock,
+            ledger=self.ledger,
+            state=self._state,
+            in_force=self._in_force,
+            publisher=self._bus.publish,
+            completer=self.complete,
+        )
+
+    def _make_pipeline(self, config: Config) -> Pipeline:
+        cast = make_cast(self._plugins, publish=self._bus.publish, clock=self._clock)
+        accounts = Accounts(
+            catalog=self._catalog,
+            budgets=self.budgets,
+            ledger=self.ledger,
+            sessions=self._sessions,
+            publish=self._bus.publish,
+            clock=self._clock,
+        )
+        forward = Forward(
+            self.upstreams,
+            cast,
+            self._cooldowns,
+            ForwardRules(config.server.max_attempts, config.max_escalations),
+            estimate=accounts.estimate,
+            publish=self._bus.publish,
+            clock=self._clock,
+        )
+        return Pipeline(
+            Parts(
+                routing=config.routing,
+                deployments=self._deployments,
+                cast=cast,
+                forward=forward,
+                accounts=accounts,
+                budgets=self.budgets,
+                sessions=self._sessions,
+                cooldowns=self._cooldowns,
+                publish=self._bus.publish,
+                clock=self._clock,
+                request_timeout=config.server.request_timeout,
+            )
+        )
+
+
+def _staying(new: Loaded, old: Sequence[tuple[Loaded, Plugin]]) -> Plugin | None:
+    """The running plugin that goes on for `new`."""
+    for was, plugin in old:
+        if new.same_as(was) and isinstance(plugin, Listener | Surface):
+            return plugin
+    return None
+
+
+def _timeouts(config: Config) -> Timeouts:
+    server = config.server
+    return Timeouts(connect=server.connect_timeout, first_byte=server.first_token_timeout, idle=server.idle_timeout)
+
+
+def _budget_rules(config: Config) -> list[BudgetRule]:
+    return [
+        BudgetRule(name=b.name, limit_usd=b.limit_usd, period=b.period, on_exhausted=b.on_exhausted)
+        for b in config.budgets
+    ]
+
+
+def _auth(config: Config) -> Auth:
+    default = next((budget.name for budget in config.budgets if budget.name == DEFAULT_BUDGET), None)
+    known = [
+        KnownKey(key.sha256, Caller(key.name, key.budget or default), admin=key.admin)
+        for key in config.keys
+        if key.sha256 is not None
+    ]
+    return Auth(known, needs_key=config.needs_key, anonymous=Caller("anonymous", default))

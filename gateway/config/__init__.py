@@ -1,0 +1,22 @@
+"""tiers.yaml to frozen values, or to all of its problems, each with line, column and what was expected."""
+
+from gateway.config.loader import find, load, shipped
+from gateway.config.problems import ConfigError, Problem, Spot
+from gateway.config.settings import settings_of
+from gateway.config.values import Budget, Config, PluginEntry, Server, VirtualKey, digest
+
+__all__ = [
+    "Budget",
+    "Config",
+    "ConfigError",
+    "PluginEntry",
+    "Problem",
+    "Server",
+    "Spot",
+    "VirtualKey",
+    "digest",
+    "find",
+    "load",
+    "settings_of",
+    "shipped",
+]

@@ -1,0 +1,85 @@
+"""The models of the tiers: their names, what litellm calls them, and the order of the tiers' limits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from gateway.api import Path, Tier
+from gateway.config.document import Document
+from gateway.config.environment import as_plain
+from gateway.config.problems import Problem
+from gateway.config.schema import TiersSection
+
+RESERVED = ("auto", *(tier.value for tier in Tier))
+# Names go into headers, URLs and metrics.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]*\*?|\*")
+_MODEL = re.compile(r"[A-Za-z0-9_.-]+/[!-~]+")
+_ADDRESS = re.compile(r"https?://[!-~]+")
+
+
+def check_models(document: Document) -> Iterator[Problem]:
+    seen: dict[str, Path] = {}
+    for path, model in all_models(document):
+        name, target, address = model.get("name"), model.get("model"), model.get("api_base")
+        if isinstance(name, str):
+            yield from _name(document, (*path, "name"), name, seen)
+        if isinstance(target, str):
+            yield from _model(document, (*path, "model"), target, str(name))
+        if isinstance(address, str) and not _ADDRESS.fullmatch(address) and not document.unset(*path, "api_base"):
+            message = f"`{address[:60]}` is no address"
+            yield document.source.problem((*path, "api_base"), message, "`http://...` or `https://...`")
+    if "tiers" in document.value and not any(True for _ in all_models(document)):
+        yield document.source.problem(
+            ("tiers",), "no tier has a model", "one under `tiers.<tier>.models` at least", key=True
+        )
+    yield from _limits_ascend(document)
+
+
+def all_models(document: Document) -> Iterator[tuple[Path, dict[str, Any]]]:
+    for tier in Tier:
+        yield from document.entries("tiers", tier.value, "models")
+
+
+def _name(document: Document, path: Path, name: str, seen: dict[str, Path]) -> Iterator[Problem]:
+    if name in seen:
+        expected = f"a name of its own; the first is in line {document.source.locate(seen[name]).line}"
+        yield document.source.problem(path, f"the name `{name}` is given twice", expected)
+    elif name in RESERVED:
+        yield document.source.problem(path, f"the name `{name}` has a meaning of its own", "any other name")
+    elif not _NAME.fullmatch(name):
+        expected = "letters, digits and . _ : / @ + -, and at most one `*`, at the end"
+        yield document.source.problem(path, f"the name `{name[:60]}` cannot be used", expected)
+    seen.setdefault(name, path)
+
+
+def _model(document: Document, path: Path, model: str, name: str) -> Iterator[Problem]:
+    if not _MODEL.fullmatch(model):
+        example = f"openai/{model}" if re.fullmatch(r"[\w.:-]{1,60}", model) else "openai/gpt-6-luna"
+        yield document.source.problem(path, f"`{model[:60]}` names no provider", f"`provider/model`, as in `{example}`")
+    elif "*" in model[:-1]:
+        yield document.source.problem(path, f"`{model[:60]}` has a `*` inside", "a `*` at the end only")
+    elif model.endswith("*") and not name.endswith("*"):
+        expected = "a `name` that ends in `*` too, or one model"
+        yield document.source.problem(path, f"`{model[:60]}` ends in `*` and the name does not", expected)
+
+
+def _limits_ascend(document: Document) -> Iterator[Problem]:
+    defaults = TiersSection()
+    for limit in ("max_complexity", "max_context"):
+        before: tuple[float, Tier] | None = None
+        for tier in Tier:
+            value = as_plain(document.at("tiers", tier.value, limit))
+            bound = value if _is_number(value) else getattr(defaults.of(tier), limit)
+            if bound is None:
+                continue
+            if before and (bound < before[0] or (bound == before[0] and limit == "max_complexity")):
+                more = "more than" if limit == "max_complexity" else "no less than"
+                message = f"`{limit}` of `{tier.value}` is {bound:g}, that of `{before[1].value}` {before[0]:g}"
+                yield document.source.problem(("tiers", tier.value, limit), message, f"{more} `{before[1].value}` has")
+            before = (bound, tier)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,144 @@
+"""The ledger's one writing thread. Records that arrive while a transaction is being committed share the next one, so
+that a busy gateway pays for one commit per batch and an idle one waits for nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from gateway.api import CallRecord
+from gateway.money.record import COLUMNS, Row, record_row
+from gateway.money.schema import LedgerError, broken
+
+LARGEST_BATCH = 512
+"""Records per transaction at most, so that the first of a flood does not wait for the last."""
+
+_INSERT = (
+    f"INSERT INTO calls ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "  # noqa: S608 - our own names
+    "ON CONFLICT (id) DO NOTHING"
+)
+
+
+@dataclass(slots=True, eq=False)
+class _Ticket:
+    """One record on its way, and who waits for it."""
+
+    record: CallRecord
+    loop: asyncio.AbstractEventLoop
+    done: asyncio.Future[None]
+    error: Exception | None = None
+
+
+class Writer:
+    """Owns the writing connection. `write` is for event loops, `close` may be called from any thread."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, clock: Callable[[], float]) -> None:
+        self._path = path
+        self._connection = connection
+        self._clock = clock
+        self._queue: queue.SimpleQueue[_Ticket | None] = queue.SimpleQueue()
+        # A daemon, so that a gateway that dies without closing does not hang; nobody was told of what it drops.
+        self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
+        self._thread.start()
+
+    async def write(self, record: CallRecord) -> None:
+        """Return once `record` is committed. The record is written even when the wait is cancelled."""
+        loop = asyncio.get_running_loop()
+        ticket = _Ticket(record, loop, loop.create_future())
+        self._queue.put(ticket)
+        await ticket.done
+
+    def close(self) -> None:
+        """Commit what is waiting, then release the file. Blocks until that is done."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        more = True
+        while more:
+            batch, more = self._next_batch()
+            if batch:
+                self._commit(batch)
+                _tell(batch)
+        self._connection.close()
+
+    def _next_batch(self) -> tuple[list[_Ticket], bool]:
+        """What is waiting, at least one; and whether more may come."""
+        batch: list[_Ticket] = []
+        ticket = self._queue.get()
+        while ticket is not None:
+            batch.append(ticket)
+            if len(batch) == LARGEST_BATCH:
+                return batch, True
+            try:
+                ticket = self._queue.get_nowait()
+            except queue.Empty:
+                return batch, True
+        return batch, False
+
+    def _commit(self, batch: Sequence[_Ticket]) -> None:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            for ticket in batch:
+                self._insert(ticket)
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            # All of them, or none: a part of the batch must not count as written when its commit failed.
+            for ticket in batch:
+                ticket.error = broken(self._path, error)
+            self._roll_back()
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:
+            try:
+                self._connection.execute("ROLLBACK")
+            except sqlite3.Error:
+                # SQLite has rolled back by itself (a full disk, a lost file); the next BEGIN tells the rest.
+                return
+
+    def _insert(self, ticket: _Ticket) -> None:
+        try:
+            row = record_row(ticket.record, self._clock())
+            inserted = self._connection.execute(_INSERT, row).rowcount == 1
+        except sqlite3.OperationalError:
+            raise  # the file: it concerns the whole batch
+        except Exception as error:  # noqa: BLE001 - isolation: one bad record must not fail its batch or this thread
+            ticket.error = LedgerError(f"ledger {self._path}: record {ticket.record.id}: {error}")
+            return
+        if not inserted and not self._already_written(row):
+            ticket.error = LedgerError(f"ledger {self._path}: there is another record with the id {ticket.record.id}")
+
+    def _already_written(self, row: Row) -> bool:
+        """Whether the stored record says the same: then this is a repeat after a lost answer, and nothing is amiss."""
+        stored = self._connection.execute("SELECT record FROM calls WHERE id = ?", (row[0],)).fetchone()
+        return stored is not None and bool(orjson.loads(stored[0]) == orjson.loads(row[-1]))
+
+
+def _tell(batch: Sequence[_Ticket]) -> None:
+    """Wake those who wait, with one call per event loop."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Ticket]] = {}
+    for ticket in batch:
+        by_loop.setdefault(ticket.loop, []).append(ticket)
+    for loop, tickets in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_resolve, tickets)
+        except RuntimeError:
+            continue  # that loop is closed: nobody waits any more, and the records are safe
+
+
+def _resolve(tickets: Sequence[_Ticket]) -> None:
+    for ticket in tickets:
+        if ticket.done.done():
+            continue  # the wait was cancelled
+        if ticket.error is None:
+            ticket.done.set_result(None)
+        else:
+            ticket.done.set_exception(ticket.error)

@@ -1,0 +1,178 @@
+"""A request's way through the gateway. Read `run` top to bottom: that is the whole of it.
+
+guards -> optimizers -> scorer -> router -> budget -> forward, and in any case, at the end, `close`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from gateway import wire
+from gateway.accounts import Accounts
+from gateway.api import (
+    Caller,
+    CallRecord,
+    ChatRequest,
+    Complexity,
+    Event,
+    Json,
+    Outcome,
+    Refused,
+    RequestEnded,
+    RequestStarted,
+    RoutePlan,
+    RouteSelected,
+    RouteView,
+    Routing,
+)
+from gateway.call import Call, Reply
+from gateway.cast import Cast
+from gateway.cooldown import Cooldowns
+from gateway.deployments import Deployments
+from gateway.explanation import explanation
+from gateway.faithful import faithful_plan
+from gateway.forward import Forward
+from gateway.money import Budgets
+from gateway.session import Sessions
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a pipeline is made of: one configuration's view of the gateway."""
+
+    routing: Routing
+    deployments: Deployments
+    cast: Cast
+    forward: Forward
+    accounts: Accounts
+    budgets: Budgets
+    sessions: Sessions
+    cooldowns: Cooldowns
+    publish: Callable[[Event], None]
+    clock: Callable[[], float]
+    request_timeout: float
+
+
+class Pipeline:
+    """The fixed order of a request. A call that entered by `open` leaves by `close`, whatever happens between."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+
+    async def open(self, id: str, request: ChatRequest, caller: Caller) -> Call:
+        """A call for this request. Raises `BadRequest` where nobody knows the model asked for."""
+        now = self.parts.clock()
+        asked = self.parts.deployments.resolve(request.model)
+        session = wire.session_key(request, caller)
+        memory = await self.parts.sessions.get(session)
+        return Call(
+            id=id,
+            request=request,
+            caller=caller,
+            session=session,
+            memory=memory,
+            warmth=memory.warmth(now),
+            started=now,
+            began=time.monotonic(),
+            deadline=asyncio.get_running_loop().time() + self.parts.request_timeout,
+            asked=asked,
+        )
+
+    async def run(self, call: Call) -> Reply:
+        """Answer a call. Raises what the caller shall see: `RefusedError` or `UpstreamError`."""
+        self.parts.publish(RequestStarted(at=call.started, id=call.id, caller=call.caller.name, session=call.session))
+        await self.parts.cast.check(call.request, call)
+        complexity, plan = await self._decide(call)
+        self.parts.publish(RouteSelected(at=self.parts.clock(), id=call.id, complexity=complexity, plan=plan))
+        self.parts.accounts.reserve(call)
+        call.reply = await self.parts.forward.run(call)
+        return call.reply
+
+    async def explain(self, id: str, request: ChatRequest, caller: Caller) -> Json:
+        """What would be decided for a request. Nobody is called, nothing is reserved or recorded."""
+        call = await self.open(id, request, caller)
+        await self._decide(call)
+        return explanation(call)
+
+    async def close(self, call: Call, outcome: Outcome) -> None:
+        """Put a call on record and give back what it reserved: once, and to the end even where the caller left."""
+        if call.closed:
+            return
+        call.closed = True
+        call.outcome = outcome
+        await _to_the_end(self._close(call))
+
+    async def _close(self, call: Call) -> None:
+        if call.reply is not None:
+            await call.reply.close()
+        await self.parts.accounts.close(call)
+
+    def refused(self, id: str, caller: Caller | None, outcome: Refused) -> None:
+        """Tell the listeners of a request that was refused before it became a call. It cost nothing and is not put on
+        the ledger, which a stranger without a key could otherwise fill."""
+        record = CallRecord(
+            id=id,
+            started=self.parts.clock(),
+            duration=0.0,
+            outcome=outcome,
+            caller=caller.name if caller is not None else "unknown",
+            session="",
+            client="",
+            dialect="chat",
+            stream=False,
+            asked="",
+        )
+        self.parts.publish(RequestEnded(at=record.started, record=record))
+
+    async def _decide(self, call: Call) -> tuple[Complexity, RoutePlan]:
+        """Trim, score and route."""
+        await self._trim(call)
+        call.complexity = complexity = self.parts.cast.score(call.request)
+        call.plan = plan = self._route(call, complexity)
+        return complexity, plan
+
+    async def _trim(self, call: Call) -> None:
+        if call.request.hints.optimize:
+            call.edits = await self.parts.cast.optimize(call.request, call)
+        if call.edits:
+            call.trimmed_body = wire.apply(call.request.body, call.edits)
+            before = {part.path: len(part.text) for part in call.request.parts}
+            call.removed_chars = sum(before[edit.path] - len(edit.text) for edit in call.edits)
+        call.sizes = call.memory.sizes(call.request, sum(edit.tokens_removed for edit in call.edits))
+
+    def _route(self, call: Call, complexity: Complexity) -> RoutePlan:
+        parts, request = self.parts, call.request
+        view = RouteView(
+            asked=call.asked,
+            deployments=parts.deployments.active,
+            cooling=parts.cooldowns.cooling(),
+            needs=wire.needs(request.body),
+            sizes=call.sizes,
+            warmth=call.warmth,
+            budget=parts.budgets.view(call.caller.budget),
+            routing=parts.routing,
+        )
+        as_asked = partial(faithful_plan, call.asked, view)
+        if parts.routing.mode == "observe":
+            call.advised = parts.cast.route(request, complexity, view, as_asked)
+            return replace(as_asked(), trimmed=False, considered=call.advised.considered)
+        return parts.cast.route(request, complexity, view, as_asked)
+
+
+async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """Await `work` however often the awaiting task is cancelled, then let the cancellation through."""
+    task = asyncio.ensure_future(work)
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            cancelled = True
+    task.result()
+    if cancelled:
+        raise asyncio.CancelledError

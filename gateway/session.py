@@ -1,0 +1,101 @@
+"""What is remembered of a conversation between its requests: the model that holds its prompt cache, and how its text
+turns into tokens."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+from gateway.api import ChatRequest, Sizes, State, Tier, Warmth
+
+_TTL = 3600.0  # seconds; far beyond any provider's prompt cache
+_TOKENS_PER_CHAR = 1 / 3.8  # before the first measured answer: the mean of o200k over agent traffic
+_TOKENS_PER_MEDIA = 800  # a mid-sized picture; providers differ between 85 and 1,600
+_EXPECTED_OUTPUT = 400  # tokens of a typical agent turn, before the session has shown its own
+_NEWEST_WEIGHT = 0.3  # how much the newest answer's length counts in the expected one
+_MEDIA = frozenset({"image_url", "input_image", "image", "input_audio", "file"})
+
+
+@dataclass(frozen=True, slots=True)
+class SessionState:
+    """`messages` is how many the previous request had; token counts are those of the previous request."""
+
+    deployment: str | None = None
+    model: str | None = None
+    tier: str | None = None
+    at: float = 0.0
+    messages: int = 0
+    sent_tokens: int = 0
+    original_tokens: int = 0
+    tokens_per_char: float | None = None
+    output_tokens: float | None = None
+
+    def warmth(self, now: float) -> Warmth:
+        """What the upstream likely still has cached at `now` (Unix time in seconds)."""
+        if self.deployment is None:
+            return Warmth()
+        return Warmth(
+            deployment=self.deployment,
+            model=self.model,
+            age=max(0.0, now - self.at),
+            sent_tokens=self.sent_tokens,
+            original_tokens=self.original_tokens,
+            tier=Tier(self.tier) if self.tier else None,
+        )
+
+    def sizes(self, request: ChatRequest, removed_tokens: int) -> Sizes:
+        """Estimated tokens of a request: its characters, at the rate this session's last answer measured."""
+        original = round(prompt_chars(request) * (self.tokens_per_char or _TOKENS_PER_CHAR)) + _media_tokens(request)
+        expected = self.output_tokens or _EXPECTED_OUTPUT
+        limit = max_output(request)
+        return Sizes(
+            original=original,
+            trimmed=max(1, original - removed_tokens),
+            output=round(min(expected, limit) if limit is not None else expected),
+        )
+
+    def smoothed_output(self, tokens: int) -> float:
+        """The expected output after one more answer of `tokens`."""
+        if self.output_tokens is None:
+            return float(tokens)
+        return (1 - _NEWEST_WEIGHT) * self.output_tokens + _NEWEST_WEIGHT * tokens
+
+
+def max_output(request: ChatRequest) -> int | None:
+    """The caller's own limit on the answer, in tokens."""
+    for key in ("max_completion_tokens", "max_tokens"):
+        limit = request.body.get(key)
+        if isinstance(limit, int) and not isinstance(limit, bool) and limit > 0:
+            return limit
+    return None
+
+
+def prompt_chars(request: ChatRequest) -> int:
+    """Characters of all that a model reads: the conversation's texts and the tools, without pictures' data."""
+    tools = request.body.get("tools")
+    return sum(len(part.text) for part in request.parts) + (len(json.dumps(tools)) if tools else 0)
+
+
+def _media_tokens(request: ChatRequest) -> int:
+    messages = request.body.get("messages")
+    if not isinstance(messages, list):
+        return 0
+    contents = (message.get("content") for message in messages if isinstance(message, dict))
+    parts = (part for content in contents if isinstance(content, list) for part in content)
+    return _TOKENS_PER_MEDIA * sum(isinstance(part, dict) and part.get("type") in _MEDIA for part in parts)
+
+
+class Sessions:
+    """Session states behind the state port."""
+
+    def __init__(self, state: State, clock: Callable[[], float]) -> None:
+        self._state = state
+        self._clock = clock
+
+    async def get(self, key: str) -> SessionState:
+        raw = await self._state.get(f"session:{key}")
+        return SessionState(**json.loads(raw)) if raw is not None else SessionState()
+
+    async def remember(self, key: str, session: SessionState) -> None:
+        await self._state.set(f"session:{key}", json.dumps(asdict(session)).encode(), _TTL)

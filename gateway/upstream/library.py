@@ -1,0 +1,47 @@
+"""Loads litellm: late, off the event loop, and with everything turned off that a gateway must not do.
+
+Nothing else in the house imports litellm, and here it is imported only inside `load()`: it takes 2-9 s and 170 MB.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from types import ModuleType
+
+# Read by litellm while it is being imported, so they have to stand before:
+_ENVIRONMENT = {
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # else it fetches its price map from the network
+    "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS": "True",  # and this list
+    "LITELLM_MODE": "PRODUCTION",  # else it reads a `.env` from the working directory into our environment
+    "LITELLM_TELEMETRY": "False",
+}
+
+
+def load() -> ModuleType:
+    """Imports litellm and makes it quiet, patient and private. Blocks for seconds: call it in a thread."""
+    os.environ.update(_ENVIRONMENT)
+    import litellm  # noqa: PLC0415  # seconds long: only when serving
+
+    litellm.suppress_debug_info = True
+    litellm.set_verbose = False
+    litellm.turn_off_message_logging = True
+    litellm.disable_streaming_logging = True
+    litellm.telemetry = False
+    litellm.disable_hf_tokenizer_download = True  # else it fetches tokenizers from a hub to count what was not counted
+    litellm.disable_token_counter = True
+    litellm.num_retries = 0
+    litellm.drop_params = False  # asked for per call
+    litellm.modify_params = False
+    # It takes 100 equal chunks for a runaway model and aborts; a table of dashes is enough to get there.
+    litellm.REPEATED_STREAMING_CHUNK_LIMIT = sys.maxsize
+    for callbacks in ("callbacks", "success_callback", "failure_callback", "input_callback", "service_callback"):
+        setattr(litellm, callbacks, [])
+    litellm._async_success_callback = []  # noqa: SLF001  # there is no public name for it
+    litellm._async_failure_callback = []  # noqa: SLF001  # there is no public name for it
+    for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
+        # Its warnings quote request bodies.
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    module: ModuleType = litellm
+    return module

@@ -1,0 +1,42 @@
+"""Dialects, server-sent events, error objects and headers: bytes to values and back. Pure, no I/O."""
+
+from gateway.wire.answer import AnswerParts, answer_parts, collect, read_answer, stream_error
+from gateway.wire.chat import parse, parts_of, wants_usage
+from gateway.wire.codec import dumps, loads
+from gateway.wire.demands import asks_for_caching, has_media, needs
+from gateway.wire.edits import apply, edited
+from gateway.wire.errors import error_body, error_object
+from gateway.wire.headers import decision_headers, money_headers, record_headers
+from gateway.wire.hints import session_key
+from gateway.wire.meter import StreamMeter
+from gateway.wire.sse import DONE, SseSplitter, data_of, error_event, with_data
+
+__all__ = [
+    "AnswerParts",
+    "DONE",
+    "SseSplitter",
+    "StreamMeter",
+    "answer_parts",
+    "apply",
+    "asks_for_caching",
+    "collect",
+    "data_of",
+    "decision_headers",
+    "dumps",
+    "edited",
+    "error_body",
+    "error_event",
+    "error_object",
+    "has_media",
+    "loads",
+    "money_headers",
+    "needs",
+    "parse",
+    "parts_of",
+    "read_answer",
+    "record_headers",
+    "session_key",
+    "stream_error",
+    "wants_usage",
+    "with_data",
+]

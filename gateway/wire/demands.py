@@ -1,0 +1,66 @@
+"""What a body demands: capabilities of a model, media, caching."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from gateway.api import Capability, Json
+
+_BY_CONTENT = {
+    "image_url": Capability.VISION,
+    "input_audio": Capability.AUDIO,
+    "file": Capability.FILES,
+}
+_NO_REASONING = (None, "none", "minimal")
+
+
+def needs(body: Json) -> frozenset[Capability]:
+    """What a model must be able to do to take `body` as it is."""
+    found = set(_of_fields(body))
+    if any(message.get("tool_calls") for message in body["messages"]):
+        found.add(Capability.TOOLS)
+    found.update(_of_content(body))
+    return frozenset(found)
+
+
+def has_media(body: Json) -> bool:
+    """Whether the prompt holds more than text, whose length then says little about its tokens."""
+    return any(True for _ in _of_content(body))
+
+
+def asks_for_caching(body: Json) -> bool:
+    """Whether the body marks what the provider shall cache (Anthropic's `cache_control`; OpenAI needs no marks)."""
+    if "cache_control" in body:
+        return True
+    tools = body.get("tools")
+    marked = [*body["messages"], *(tools if isinstance(tools, list) else ()), *_content_items(body)]
+    return any(isinstance(item, dict) and "cache_control" in item for item in marked)
+
+
+def _of_fields(body: Json) -> Iterator[Capability]:
+    if body.get("tools") or body.get("functions"):
+        yield Capability.TOOLS
+    response_format = body.get("response_format")
+    if isinstance(response_format, dict) and response_format.get("type") == "json_schema":
+        yield Capability.JSON_SCHEMA
+    modalities = body.get("modalities")
+    if isinstance(modalities, list) and "audio" in modalities:
+        yield Capability.AUDIO
+    # A model that does not reason refuses the parameter, so asking for effort is a demand and not a wish.
+    if body.get("reasoning_effort") not in _NO_REASONING:
+        yield Capability.REASONING
+
+
+def _of_content(body: Json) -> Iterator[Capability]:
+    for item in _content_items(body):
+        kind = item.get("type") if isinstance(item, dict) else None
+        if isinstance(kind, str) and kind in _BY_CONTENT:
+            yield _BY_CONTENT[kind]
+
+
+def _content_items(body: Json) -> Iterator[Any]:
+    for message in body["messages"]:
+        content = message.get("content")
+        if isinstance(content, list):
+            yield from content

@@ -1,0 +1,143 @@
+"""What a conversation has shown so far: every visible line, and where it stands."""
+
+from __future__ import annotations
+
+import json
+import re
+from bisect import bisect_right
+from typing import Any
+
+from gateway.api import Part
+
+SHORTEST_SEED = 4  # characters: braces and blank lines stand everywhere and say nothing about where a block begins
+SHORTEST_TAILED = 200  # characters of a line whose end alone may be pointed to
+TAIL = 48  # characters by which the end of a long line is found again
+NEAREST = 12  # places looked at for one line, the latest first
+
+
+_PLAIN_NAME = re.compile(r"[\w.:|/+-]{1,100}")
+_JSON_FILE = re.compile(r"\.(?:\w{0,8}json[5cl]?|ipynb|webmanifest)\b", re.IGNORECASE)
+_SPEAKERS = {"system": "the system prompt", "user": "a user message", "assistant": "your own message"}
+
+
+class History:
+    """An index of lines that grows by one part at a time and is never changed otherwise."""
+
+    def __init__(self) -> None:
+        self.lines: list[str | None] = []  # `None` ends a source, so that no run of lines crosses into the next
+        self.characters = 0
+        self._earlier: list[int] = []  # for each line the place of the same line before it, -1 where there is none
+        self._last: dict[str, int] = {}
+        self._tails: dict[str, int] = {}
+        self._starts: list[int] = []
+        self._names: list[str] = []
+        self._whole: dict[str, str] = {}
+        self._ids: set[str] = set()
+        self._json_files: set[str] = set()
+        self.closing: list[str] = []  # the last lines of the result before, pointers resolved
+
+    def open(self, name: str) -> None:
+        """Begin a new source of lines; `name` is how a pointer speaks of it."""
+        self.lines.append(None)
+        self._earlier.append(-1)
+        self._starts.append(len(self.lines))
+        self._names.append(name)
+
+    def show(self, line: str) -> None:
+        """Add a line the model sees to the source opened last."""
+        place = len(self.lines)
+        self.lines.append(line)
+        self.characters += len(line) + 1
+        if len(line) < SHORTEST_SEED:
+            self._earlier.append(-1)
+            return
+        self._earlier.append(self._last.get(line, -1))
+        self._last[line] = place
+        if len(line) >= SHORTEST_TAILED:
+            self._tails[line[-TAIL:]] = place
+
+    def hide(self) -> None:
+        """Say that something stands here which no later line may be compared with."""
+        self.lines.append(None)
+        self._earlier.append(-1)
+
+    def places(self, line: str) -> list[int]:
+        """Where the line stood before, the latest first."""
+        found: list[int] = []
+        place = self._last.get(line, -1)
+        while place >= 0 and len(found) < NEAREST:
+            found.append(place)
+            place = self._earlier[place]
+        return found
+
+    def same_tail(self, line: str) -> int | None:
+        """Where the latest long line stood that ends as this one does."""
+        return self._tails.get(line[-TAIL:]) if len(line) >= SHORTEST_TAILED else None
+
+    def name_at(self, place: int) -> str:
+        at = bisect_right(self._starts, place) - 1
+        return "this result" if at == len(self._starts) - 1 else self._names[at]
+
+    def name_of(self, part: Part) -> str:
+        """How pointers speak of a part. A call id that stood before would point to two places: it is not used."""
+        call_id, tool = _plain(part.call_id), _plain(part.tool)
+        if part.kind == "tool_result":
+            if call_id and call_id not in self._ids:
+                return f"the result of {call_id}"
+            return f"an earlier result of {tool or 'a tool'}"
+        if part.kind == "tool_call":
+            return f"the arguments of {call_id or tool or 'a call'}"
+        return _SPEAKERS.get(part.role, "an earlier message")
+
+    def whole(self, text: str) -> str | None:
+        """The name of the result that was exactly `text`."""
+        return self._whole.get(text)
+
+    def is_json_file(self, part: Part) -> bool:
+        """Whether the call that a result answers names a JSON file: the model may want to edit it as it stands."""
+        return part.call_id in self._json_files
+
+    def remember(self, part: Part, name: str, *texts: str) -> None:
+        """Note a result under the texts it had, as sent and as cleaned, for repeats of the whole."""
+        for text in texts:
+            self._whole.setdefault(text, name)
+        if part.call_id:
+            self._ids.add(part.call_id)
+
+    def read(self, part: Part) -> None:
+        """Index a part that is not rewritten: prompts, the model's own words, the arguments of its calls."""
+        texts = [part.text]
+        if part.kind == "tool_call":
+            texts = _argument_texts(part.text)
+            if part.call_id and _JSON_FILE.search(part.text):
+                self._json_files.add(part.call_id)
+        for text in texts:
+            self.open(self.name_of(part))
+            for line in text.split("\n"):
+                self.show(line)
+
+
+def _plain(name: str | None) -> str | None:
+    """A name that can stand in a pointer without breaking it; any other is as good as none."""
+    return name if name and _PLAIN_NAME.fullmatch(name) else None
+
+
+def _argument_texts(arguments: str) -> list[str]:
+    """The strings of several lines inside a call's JSON arguments: a file written, a patch, a script."""
+    if "\\n" not in arguments:
+        return []
+    try:
+        todo: list[Any] = [json.loads(arguments)]
+    except (ValueError, RecursionError):
+        return []
+    texts: list[str] = []
+    while todo:
+        value = todo.pop()
+        if isinstance(value, str):
+            if "\n" in value:
+                texts.append(value)
+        elif isinstance(value, dict):
+            todo.extend(reversed(value.values()))
+        elif isinstance(value, list):
+            todo.extend(reversed(value))
+    return texts

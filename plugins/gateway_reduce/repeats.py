@@ -1,0 +1,220 @@
+"""Lines and results that the conversation has shown before become pointers to where they stand.
+
+A pointer to lines leads to lines the model can see, never to another pointer, and says how many they are and
+either their own line numbers or the words they begin with.
+"""
+
+from __future__ import annotations
+
+import re
+
+import orjson
+
+from gateway_reduce.history import SHORTEST_SEED, SHORTEST_TAILED, History
+from gateway_reduce.tokens import Tokens
+
+LEAST_CHARACTERS = 60  # of a run of lines, before its tokens are counted at all
+LEAST_GAIN = 16  # tokens a pointer has to save
+LEAST_CLOSING_GAIN = 8  # tokens; a prompt and its directory are short, and stand under every result
+ANCHOR = 32  # characters quoted of the first line
+LONGEST_CLOSING = 12  # lines
+
+_FIXED = "\n"  # stands for a line that may not be replaced; no line is equal to it
+_CLOSING_MARK = re.compile(r"\[above: the same \d+ closing lines as the result before\]")
+_ESCAPED = re.compile(r'["\\\x00-\x1f]')
+_NUMBER = re.compile(r"[ ]*(\d+)[:\t→|]")
+
+
+def same_result(history: History, tokens: Tokens, text: str) -> tuple[str, int] | None:
+    """A pointer for a result that was there before, word for word, and the tokens it saves."""
+    name = history.whole(text)
+    if name is None or is_mark(text):
+        return None
+    mark = f"[above: the same as {name}{_beginning(text)}]"
+    gain = tokens.count(text) - tokens.count(mark)
+    return (mark, gain) if gain >= LEAST_GAIN else None
+
+
+def is_mark(line: str) -> bool:
+    """Whether a line is a pointer or ends in one."""
+    return line.endswith("]") and "[above: " in line
+
+
+class Pointing:
+    """Rewrites one result line by line, showing the history what stays visible.
+
+    The lines of a text inside a JSON document are read through its escapes, so that a file shown both ways is
+    known again; what stands next to the document's own punctuation is never replaced, and it remains JSON.
+    """
+
+    def __init__(self, history: History, tokens: Tokens, text: str) -> None:
+        self._history = history
+        self._tokens = tokens
+        self._quoted = _holds_lines(text)
+        self._break = "\\n" if self._quoted else "\n"
+        self._written = text.split(self._break)
+        self._lines = [_FIXED if is_mark(line) else line for line in self._written]
+        if self._quoted:
+            self._lines = [_unescaped(line) for line in self._lines]
+            self._lines[0] = self._lines[-1] = _FIXED
+        self._end = len(self._lines)  # where the closing lines begin that the result before has too
+        self._out: list[str] = []
+        self.removed = 0
+
+    def rewrite(self) -> str:
+        """The text with pointers in place of repeats; `removed` then holds the tokens saved."""
+        lines = self._lines
+        self._end = len(lines) - self._shared_closing()
+        at = 0
+        while at < self._end:
+            if lines[at] == _FIXED:
+                at += self._point(1, self._written[at])
+            else:
+                at += self._same_line(at) or self._block(at) or self._tail(at) or self._keep(at, 1)
+        if at < len(lines):
+            self._replace(at, len(lines) - at, _closing_mark(len(lines) - at))
+        if not _CLOSING_MARK.fullmatch(self._written[-1]):
+            self._history.closing = lines[-LONGEST_CLOSING:]
+        return self._break.join(self._out)
+
+    def _keep(self, at: int, count: int) -> int:
+        for place in range(at, at + count):
+            self._out.append(self._written[place])
+            self._history.show(self._lines[place])
+        return count
+
+    def _point(self, count: int, mark: str) -> int:
+        self._out.append(mark)
+        self._history.hide()
+        return count
+
+    def _gain(self, at: int, count: int, mark: str) -> int:
+        gone = self._break.join(self._written[at : at + count])
+        return self._tokens.count(gone) - self._tokens.count(mark)
+
+    def _replace(self, at: int, count: int, mark: str) -> int:
+        """Put `mark` in the place of `count` lines if that saves enough, else keep them."""
+        gain = self._gain(at, count, mark)
+        if gain < (LEAST_GAIN if at < self._end else LEAST_CLOSING_GAIN):
+            return self._keep(at, count)
+        self.removed += gain
+        return self._point(count, mark)
+
+    def _shared_closing(self) -> int:
+        """How many lines at the end are those of the result before, if saying so saves enough."""
+        lines, before = self._lines, self._history.closing
+        most = min(len(lines), len(before))
+        count = 0
+        while count < most and lines[-1 - count] == before[-1 - count] and lines[-1 - count] != _FIXED:
+            count += 1
+        worth = count and self._gain(len(lines) - count, count, _closing_mark(count)) >= LEAST_CLOSING_GAIN
+        return count if worth else 0
+
+    def _same_line(self, at: int) -> int:
+        """Collapse a line that stands many times in a row; 0 where it does not."""
+        line, upto = self._lines[at], at + 1
+        while upto < self._end and self._lines[upto] == line:
+            upto += 1
+        times = upto - at - 1
+        if times < 2 or times * (len(line) + 1) < LEAST_CHARACTERS:
+            return 0
+        self._keep(at, 1)
+        return 1 + self._replace(at + 1, times, f"[above: that line {times} times more]")
+
+    def _block(self, at: int) -> int:
+        """Replace the longest run of lines from `at` on that was shown before; 0 where none is long enough."""
+        lines, shown, end = self._lines, self._history.lines, len(self._lines)
+        if len(lines[at]) < SHORTEST_SEED:
+            return 0
+        best = start = 0
+        for place in self._history.places(lines[at]):
+            if best and (place + best >= len(shown) or at + best >= end or shown[place + best] != lines[at + best]):
+                continue  # it differs where the best so far still agreed: it cannot be longer
+            most = min(end - at, len(shown) - place)
+            count = 1
+            while count < most and shown[place + count] == lines[at + count]:
+                count += 1
+            if count > best:
+                best, start = count, place
+        if at + best == end:
+            self._end = end  # the block takes the closing lines along
+        else:
+            best = min(best, self._end - at)
+        if sum(map(len, lines[at : at + best])) + best < LEAST_CHARACTERS:
+            return 0
+        return self._replace(at, best, self._block_mark(at, best, start))
+
+    def _block_mark(self, at: int, count: int, place: int) -> str:
+        where = self._history.name_at(place)
+        first, last = _NUMBER.match(self._lines[at]), _NUMBER.match(self._lines[at + count - 1])
+        if first and last and int(last[1]) - int(first[1]) == count - 1:
+            return f"[above: lines {first[1]}-{last[1]} as in {where}]"
+        lines = "this line" if count == 1 else f"{count} lines"
+        return f"[above: {lines} as in {where}{self._from(self._lines[at])}]"
+
+    def _tail(self, at: int) -> int:
+        """Replace the end of a long line that ends as an earlier one does, the beginnings being different."""
+        line = self._lines[at]
+        place = None if self._quoted else self._history.same_tail(line)
+        before = self._history.lines[place] if place is not None else None
+        if before is None or place is None:
+            return 0
+        shared = _shared_tail(line, before)
+        if shared < SHORTEST_TAILED // 2:
+            return 0
+        kept = line[: len(line) - shared]
+        mark = f"[above: this line goes on as in {self._history.name_at(place)}{self._from(before)}]"
+        gain = self._tokens.count(line) - self._tokens.count(kept + mark)
+        if gain < LEAST_GAIN:
+            return 0
+        self.removed += gain
+        return self._point(1, kept + mark)
+
+    def _from(self, line: str) -> str:
+        """The words a place begins with; inside a JSON document only as far as nothing has to be escaped."""
+        return _beginning(_ESCAPED.split(line, maxsplit=1)[0], "'") if self._quoted else _beginning(line)
+
+
+def _holds_lines(text: str) -> bool:
+    """Whether a text is a JSON document of one line with lines of text inside."""
+    if text[:1] not in ("{", "[") or "\\n" not in text or "\n" in text:
+        return False
+    try:
+        orjson.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _unescaped(line: str) -> str:
+    """A line of text inside a JSON document as it reads; fixed where the document's own punctuation stands in it."""
+    if "\\" not in line:
+        return _FIXED if '"' in line else line
+    try:
+        return str(orjson.loads(f'"{line}"'))
+    except ValueError:
+        return _FIXED
+
+
+def _shared_tail(line: str, before: str) -> int:
+    """Characters at the end of `line` that are the end of `before` too, from the border of a word on."""
+    low, high = 0, min(len(line), len(before))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if line.endswith(before[-middle:]):
+            low = middle
+        else:
+            high = middle - 1
+    start = len(line) - low
+    border = line.find(" ", start)
+    return len(line) - border - 1 if 0 <= border < start + ANCHOR else 0
+
+
+def _closing_mark(count: int) -> str:
+    return f"[above: the same {count} closing lines as the result before]"
+
+
+def _beginning(text: str, quote: str = '"') -> str:
+    """Words by which to find the place again, where a text has any."""
+    words = text[: 4 * ANCHOR].strip().split("\n", 1)[0][:ANCHOR].strip()
+    return f", beginning {quote}{words}{quote}" if words else ""

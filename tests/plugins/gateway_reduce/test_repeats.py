@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from gateway_reduce import optimize_body
+
+WINDOW = [f"{n}:    value_{n} = compute_the_value(of={n})" for n in range(1, 61)]
+
+
+def texts(body):
+    return [message["content"] for message in body["messages"] if message["role"] == "tool"]
+
+
+def test_a_result_seen_before_becomes_a_pointer(conversation):
+    text = "\n".join(WINDOW)
+    first, second = texts(optimize_body(conversation(text, text)))
+    assert first == text
+    assert second == '[above: the same as the result of call_0, beginning "1:    value_1 = compute_the_valu"]'
+
+
+def test_repeated_lines_keep_their_numbers(conversation):
+    edited = [*WINDOW[:30], "31:    value_31 = None", *WINDOW[31:]]
+    _, second = texts(optimize_body(conversation("\n".join(WINDOW), "\n".join(edited))))
+    assert second.split("\n") == [
+        "[above: lines 1-30 as in the result of call_0]",
+        "31:    value_31 = None",
+        "[above: lines 32-60 as in the result of call_0]",
+    ]
+
+
+def test_lines_whose_numbers_moved_are_no_repeat(conversation):
+    moved = [f"{n}:{line.split(':', 1)[1]}" for n, line in enumerate(WINDOW, 2)]
+    body = conversation("\n".join(WINDOW), "\n".join(moved))
+    assert optimize_body(body) is body
+
+
+def test_pointers_lead_to_lines_the_model_sees(conversation):
+    block = [f"a line of the block, the {n}th" for n in range(10)]
+    third = texts(
+        optimize_body(conversation("\n".join(block), "\n".join(["new", *block]), "\n".join([*block, "more"])))
+    )[2]
+    assert third == '[above: 10 lines as in the result of call_0, beginning "a line of the block, the 0th"]\nmore'
+
+
+def test_what_the_model_wrote_itself_is_a_source(conversation):
+    written = "\n".join(f"def function_{n}(): return {n!r}" for n in range(20))
+    (text,) = texts(optimize_body(conversation(written + "\nok", content=written)))
+    assert text == '[above: 20 lines as in the arguments of call_0, beginning "def function_0(): return 0"]\nok'
+
+
+def test_repeats_inside_one_result(conversation):
+    block = "\n".join(f"warning: the variable {n} is never used" for n in range(12))
+    (text,) = texts(optimize_body(conversation(f"{block}\nonce more:\n{block}\nend")))
+    assert text.endswith('[above: 12 lines as in this result, beginning "warning: the variable 0 is never"]\nend')
+
+
+def test_a_line_many_times_in_a_row(conversation):
+    (text,) = texts(optimize_body(conversation("begin\n" + "still waiting for the server\n" * 50 + "up")))
+    assert text == "begin\nstill waiting for the server\n[above: that line 49 times more]\nup"
+
+
+def test_the_closing_lines_of_the_result_before(conversation):
+    closing = (
+        "\n(Open file: /repository/src/package_a/module_b.py, 4 lines)\n(Current directory: /repository/src)\nbash-$"
+    )
+    _, second, third = texts(optimize_body(conversation("one" + closing, "two" + closing, "three" + closing)))
+    assert second == "two\n[above: the same 3 closing lines as the result before]"
+    assert third == "three\n[above: the same 3 closing lines as the result before]"
+
+
+def test_a_long_line_with_another_beginning(conversation):
+    passage = " ".join(f"word{n}" for n in range(90))
+    first, second = texts(optimize_body(conversation(f"Document [1] {passage}", f"Document [7] {passage}")))
+    assert first == f"Document [1] {passage}"
+    assert second.startswith(
+        'Document [7] [above: this line goes on as in the result of call_0, beginning "Document [1]'
+    )
+
+
+def test_lines_inside_json_are_found_and_leave_json(conversation):
+    output = "\n".join(f'print("line {n}", end="\\t")' for n in range(30))
+    first, second = (json.dumps({"output": f"{head}\n{output}\n", "exit_code": 0}) for head in ("once", "twice"))
+    second = texts(optimize_body(conversation(first, second)))[1]
+    assert json.loads(second) == {
+        "output": "twice\n[above: 30 lines as in the result of call_0, beginning 'print(']\n",
+        "exit_code": 0,
+    }
+
+
+@pytest.mark.parametrize("id", ['a"b', "a\nb", "", "x" * 500, None, 7, "[above: ]"])
+def test_a_name_that_would_break_a_pointer_is_not_used(conversation, id):
+    text = "\n".join(WINDOW)
+    body = conversation(text, text)
+    body["messages"][2]["tool_call_id"] = body["messages"][1]["tool_calls"][0]["id"] = id
+    second = texts(optimize_body(body))[1]
+    assert second.startswith("[above: the same as an earlier result of ")
+    assert "\n" not in second
+
+
+def test_an_id_used_twice_is_not_used_to_point(conversation):
+    block = "\n".join(WINDOW)
+    body = conversation("something else", block, block)
+    body["messages"][4]["tool_call_id"] = "call_0"
+    assert texts(optimize_body(body))[2].startswith("[above: the same as an earlier result of run, beginning")
+
+
+def test_a_pair_of_short_lines_stays(conversation):
+    body = conversation("ok\ndone\n", "ok\ndone\n")
+    assert optimize_body(body) is body
