@@ -86,7 +86,7 @@ class Accounts:
         """Price, record, settle, remember, tell. Raises `Unavailable` where the ledger cannot take the record: what
         is not on record is not acknowledged."""
         now = self.clock()
-        call.attempts[:] = [self._priced(call, attempt, last=attempt is call.attempts[-1]) for attempt in call.attempts]
+        call.attempts[:] = [self._priced(call, number, attempt) for number, attempt in enumerate(call.attempts)]
         record = call.record = self._record(call)
         try:
             await self.ledger.write(record)
@@ -99,13 +99,13 @@ class Accounts:
             self.publish(RequestEnded(at=now, record=record))
         await self._remember(call, record, now)
 
-    def _priced(self, call: Call, attempt: Attempt, *, last: bool) -> Attempt:
+    def _priced(self, call: Call, number: int, attempt: Attempt) -> Attempt:
         """An attempt with its usage and cost. One that got an answer without a usage report, or broke off after it had
         reached the upstream, is charged by estimate; one that got an error status or no connection cost nothing."""
+        answers = number == call.answering
         usage = attempt.usage
-        if last and attempt.result == "ok":
-            usage = call.usage or self.estimate(call)
-            call.usage = usage
+        if answers:
+            usage = call.usage = call.usage or self.estimate(call)
             if isinstance(call.outcome, Failed):
                 attempt = replace(attempt, result=call.outcome.code)
             elif isinstance(call.outcome, Cancelled):
@@ -113,7 +113,7 @@ class Accounts:
         if usage is None:
             return replace(attempt, cost_usd=0.0)
         served = _deployment_named(call, attempt.deployment)
-        tariff = self.catalog.tariff(served, call.service_tier if last else None) if served is not None else None
+        tariff = self.catalog.tariff(served, call.service_tier if answers else None) if served is not None else None
         return replace(attempt, usage=usage, cost_usd=cost(usage, tariff, call.started))
 
     def estimate(self, call: Call) -> Usage:
@@ -167,7 +167,7 @@ class Accounts:
             return Savings()
         edits = call.edits if call.trimmed else ()
         old = sum(edit.tokens_removed for edit in edits if edit.message < call.memory.messages)
-        others = [attempt.cost_usd for attempt in call.attempts[:-1]]
+        others = [attempt.cost_usd for number, attempt in enumerate(call.attempts) if number != call.answering]
         return savings(
             Bill(
                 asked=self._asked_tariff(call.asked),

@@ -24,6 +24,8 @@ from gateway.api import (
 from gateway.money import Reservation
 from gateway.session import SessionState
 
+_NOTHING = Sizes(original=0, trimmed=0, output=0)
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -50,7 +52,8 @@ class Call:
     seconds.
 
     The request stays as the caller sent it; `edits` lead to the trimmed body. `serving` is the deployment that
-    answers, `usage` what it reported (or what was estimated where it reported nothing).
+    answers, `answering` the place of its attempt in `attempts`, `usage` what it reported (or what was estimated where
+    it reported nothing).
     """
 
     id: str
@@ -66,12 +69,13 @@ class Call:
     edits: tuple[Edit, ...] = ()
     trimmed_body: Json | None = None
     removed_chars: int = 0
-    sizes: Sizes = Sizes(0, 0, 0)
+    sizes: Sizes = _NOTHING
     complexity: Complexity | None = None
     plan: RoutePlan | None = None
     advised: RoutePlan | None = None
     reservation: Reservation | None = None
     attempts: list[Attempt] = field(default_factory=list)
+    answering: int | None = None
     serving: Deployment | None = None
     sent_at: float | None = None
     first_token_at: float | None = None

@@ -17,13 +17,16 @@ from rich.logging import RichHandler
 from rich.markup import escape
 from rich.table import Table
 
-from gateway import __version__, config as configuration
+from gateway import __version__
+from gateway import config as configuration
 from gateway.api import Deployment, Json, RefusedError, ThriftgateError, Tier
-from gateway.compose import Gateway, known_plugins, load_plugins, serve as serve_gateway
+from gateway.compose import Gateway, known_plugins, load_plugins
+from gateway.compose import serve as serve_gateway
 from gateway.compose.plugins import roles_of
 from gateway.config import Config, ConfigError
 
 _BAD_CONFIG = 2
+_WIDE = 200  # columns
 _config = click.option(
     "--config",
     "path",
@@ -60,7 +63,7 @@ def serve(path: Path | None, host: str | None, port: int | None, verbose: bool) 
 def check(path: Path | None) -> None:
     """Say everything that is wrong with the configuration; exit 2 if anything is."""
     gateway = _offline(path)
-    config, out = gateway.config, Console(highlight=False, soft_wrap=True)
+    config, out = gateway.config, _console()
     for warning in config.warnings:
         out.print(escape(str(warning)), style="yellow")
     active, all_ = gateway.deployments.active, gateway.deployments.all
@@ -86,7 +89,7 @@ def explain(request_file: Any, path: Path | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(decision, indent=2))
     else:
-        _show_decision(decision, Console(highlight=False))
+        _show_decision(decision, _console())
 
 
 @main.command()
@@ -99,7 +102,7 @@ def models(path: Path | None) -> None:
         for deployment in gateway.deployments.all:
             if deployment.tier is tier:
                 table.add_row(*_model_row(deployment), style="dim" if deployment.inactive else None)
-    Console(highlight=False).print(table)
+    _console().print(table)
 
 
 @main.command()
@@ -119,7 +122,7 @@ def plugins(path: Path | None) -> None:
     for name, type_ in running.items():
         if name not in known_plugins():
             table.add_row(name, "yes", ", ".join(roles_of(type_)), _first_line(type_))
-    Console(highlight=False).print(table)
+    _console().print(table)
 
 
 @main.command()
@@ -197,6 +200,11 @@ def _show_decision(decision: Json, out: Console) -> None:
                 style="dim" if line["skipped"] else None,
             )
         out.print(table)
+
+
+def _console() -> Console:
+    """Standard output; as wide as it needs to be where it goes to a file or a pipe."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
 
 
 def _model_row(deployment: Deployment) -> list[str]:

@@ -47,7 +47,7 @@ class Cooldowns:
             return
         health = self._health.setdefault(deployment.name, _Health())
         health.failures += 1
-        told = error.retry_after is not None and error.status == 429  # noqa: PLR2004  # Too Many Requests
+        told = error.retry_after is not None and error.status == 429  # Too Many Requests
         if not told and error.status not in _OWN_FAULTS and health.failures < _FAILURES:
             return
         rest = min(error.retry_after or _REST, _LONGEST_REST)

@@ -22,7 +22,6 @@ from gateway.api import (
     Deployment,
     Event,
     TierUpgraded,
-    Unavailable,
     UpstreamError,
     Usage,
 )
@@ -44,6 +43,23 @@ class ForwardRules:
 
     max_attempts: int
     max_escalations: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """An answer and how it came about; `rejected` says why a verifier did not take it."""
+
+    reply: Reply
+    rejected: str | None
+    deployment: Deployment
+    usage: Usage | None
+    finish_reason: str | None
+    attempt: int
+
+    def restore(self, call: Call) -> None:
+        """Make this the call's answer again, after later attempts brought none."""
+        call.serving, call.usage, call.finish_reason = self.deployment, self.usage, self.finish_reason
+        call.answering = self.attempt
 
 
 class Forward:
@@ -84,36 +100,40 @@ class Forward:
     async def _run(self, call: Call) -> Reply:
         assert call.plan is not None  # noqa: S101  # the pipeline routes before it forwards
         rungs = list(call.plan.deployments)
+        doubtful: _Answered | None = None
+        error = UpstreamError("No deployment was left to try.", fault="connect", retryable=True, elsewhere=False)
         escalations = 0
-        last: UpstreamError | None = None
         while rungs and len(call.attempts) < self._rules.max_attempts:
             deployment = rungs.pop(0)
             try:
-                reply, rejected = await self._ask(call, deployment, more=bool(rungs))
-            except UpstreamError as error:
-                last = error
-                if not (error.elsewhere or error.retryable):
-                    raise
-                self._tell_upgrade(call, deployment, rungs, error.message)
+                answered = await self._ask(call, deployment, more=bool(rungs))
+            except UpstreamError as failed:
+                error = failed
+                if not (failed.elsewhere or failed.retryable):
+                    break
+                self._tell_upgrade(call, deployment, rungs, failed.message)
                 continue
-            if rejected is None:
-                return reply
-            higher = [d for d in rungs if d.tier.rank > deployment.tier.rank]
-            if not higher or escalations >= self._rules.max_escalations:
-                return reply  # nothing better is left: a doubtful answer beats none
-            rungs, escalations = higher, escalations + 1
-            self._tell_upgrade(call, deployment, rungs, rejected)
-        if last is not None:
-            raise last
-        raise Unavailable("No deployment was left to try.")
+            if answered.rejected is None:
+                return answered.reply
+            doubtful = answered
+            rungs = [d for d in rungs if d.tier.rank > deployment.tier.rank]
+            escalations += 1
+            if escalations > self._rules.max_escalations:
+                break
+            self._tell_upgrade(call, deployment, rungs, answered.rejected)
+        if doubtful is None:
+            raise error
+        doubtful.restore(call)  # nothing better is to be had: a doubtful answer beats none
+        return doubtful.reply
 
-    async def _ask(self, call: Call, deployment: Deployment, *, more: bool) -> tuple[Reply, str | None]:
-        """One deployment, asked again once where that may heal. Returns the reply and why a verifier rejected it."""
+    async def _ask(self, call: Call, deployment: Deployment, *, more: bool) -> _Answered:
+        """One deployment, asked again once where that may heal. Raises its last `UpstreamError`."""
         for tried in range(1, _TRIES_PER_DEPLOYMENT + 1):
             began = time.monotonic()
             try:
                 reply, answer = await self._attempt(call, deployment)
             except UpstreamError as error:
+                error.deployment = deployment.name
                 self._cooldowns.failed(deployment, error)
                 wait = self._wait_before_retry(error, tried, call, more=more)
                 usage = None if error.fault in ("connect", "status") else self._estimate(call)
@@ -128,12 +148,18 @@ class Forward:
                                   usage=self._estimate(call), will_retry=False)  # fmt: skip
                 raise
             self._cooldowns.succeeded(deployment)
-            verdict = self._cast.verify(call.request, answer) if answer is not None else None
-            rejected = verdict.reason or "rejected" if verdict is not None and not verdict.good else None
+            rejected = self._rejection(call, answer) if answer is not None else None
+            usage = None if answer is None else call.usage or self._estimate(call)  # a stream's is known at its end
+            call.answering = len(call.attempts)
             self._end_attempt(call, deployment, began, result="rejected" if rejected else "ok", status=200,
-                              usage=call.usage, will_retry=False)  # fmt: skip
-            return reply, rejected
+                              usage=usage, will_retry=False)  # fmt: skip
+            return _Answered(reply, rejected, deployment, usage, call.finish_reason, call.answering)
         raise AssertionError("unreachable: the last try returns or raises")
+
+    def _rejection(self, call: Call, answer: Answer) -> str | None:
+        """Why a verifier does not take an answer; `None` when all do."""
+        verdict = self._cast.verify(call.request, answer)
+        return None if verdict.good else verdict.reason or "rejected"
 
     async def _attempt(self, call: Call, deployment: Deployment) -> tuple[Reply, Answer | None]:
         call.serving = deployment
@@ -169,22 +195,8 @@ class Forward:
     async def _first_chunk(self, call: Call, got: Streamed) -> Reply:
         """Hold a stream back until its first real chunk, so that a fault before it can still be healed elsewhere."""
         meter = wire.StreamMeter(wants_usage=wire.wants_usage(call.request.body))
-        held: list[bytes] = []
         try:
-            async for event in got.events:
-                relayed = meter.observe(event)
-                _raise_error_in(meter)
-                if relayed is not None:
-                    held.append(relayed)
-                if meter.first_token or meter.finish_reason or meter.done or len(held) >= _HELD_EVENTS:
-                    break
-            else:
-                raise UpstreamError(
-                    "The upstream's stream ended before its first chunk.",
-                    fault="protocol",
-                    retryable=True,
-                    elsewhere=True,
-                )
+            held = await _until_first_chunk(got.events, meter)
         except BaseException:  # whatever it was, cancellation included: the upstream call must not be left open
             await got.events.aclose()
             raise
@@ -215,13 +227,10 @@ class Forward:
                     _raise_error_in(meter)
                     if relayed is not None:
                         yield relayed
-            if not (meter.done or meter.finish_reason):
-                raise UpstreamError(
-                    "The upstream broke off in the middle of its answer.",
-                    fault="reset",
-                    retryable=False,
-                    elsewhere=False,
-                )
+            _check_complete(meter)
+        except UpstreamError as error:
+            error.deployment = call.serving.name if call.serving else None
+            raise
         except TimeoutError as error:
             raise _deadline_passed(call) from error
         finally:
@@ -235,7 +244,7 @@ class Forward:
         attempts = len(call.attempts) + 1
         if not error.retryable or tried >= _TRIES_PER_DEPLOYMENT or attempts >= self._rules.max_attempts:
             return None
-        if more and (error.status == 429 or error.fault == "connect"):  # noqa: PLR2004  # Too Many Requests
+        if more and (error.status == 429 or error.fault == "connect"):  # Too Many Requests
             return None  # another deployment can serve now: waiting for this one helps nobody
         backoff = _BACKOFF * 2 ** (tried - 1) * random.uniform(0.5, 1.0)  # noqa: S311  # jitter, no secret
         wait = max(backoff, error.retry_after or 0.0)
@@ -268,6 +277,28 @@ class Forward:
     def _tell_upgrade(self, call: Call, left: Deployment, rungs: list[Deployment], reason: str) -> None:
         if rungs and rungs[0].tier.rank > left.tier.rank:
             self._publish(TierUpgraded(at=self._clock(), id=call.id, reason=reason[:200]))
+
+
+async def _until_first_chunk(events: AsyncGenerator[bytes, None], meter: wire.StreamMeter) -> list[bytes]:
+    """The events up to and with the first that carries something of the answer. Raises `UpstreamError`."""
+    held: list[bytes] = []
+    async for event in events:
+        relayed = meter.observe(event)
+        _raise_error_in(meter)
+        if relayed is not None:
+            held.append(relayed)
+        if meter.first_token or meter.finish_reason or meter.done or len(held) >= _HELD_EVENTS:
+            return held
+    raise UpstreamError(
+        "The upstream's stream ended before its first chunk.", fault="protocol", retryable=True, elsewhere=True
+    )
+
+
+def _check_complete(meter: wire.StreamMeter) -> None:
+    if not (meter.done or meter.finish_reason):
+        raise UpstreamError(
+            "The upstream broke off in the middle of its answer.", fault="reset", retryable=False, elsewhere=False
+        )
 
 
 def _raise_error_in(meter: wire.StreamMeter) -> None:

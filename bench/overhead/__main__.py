@@ -5,7 +5,6 @@ the machine has two, and shares nothing with the load and the upstream on the ot
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
 import random
@@ -25,7 +24,7 @@ from bench.overhead.load import Result, drive
 from gateway.testing import tiers_yaml
 
 _SHIPPED = ["gateway_reduce", "gateway_complexity", "gateway_tiers", "gateway_prometheus"]
-_WORDS = "read the file and tell which of these tests fail and why the limit is not kept by that caller".split()
+_WORDS = ["read", "the", "file", "and", "tell", "which", "of", "these", "tests", "fail", "why", "limit", "is", "kept"]
 _TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -85,7 +84,7 @@ def bodies(tokens: int, *, stream: bool) -> list[bytes]:
     return made
 
 
-def servers(folder: Path, port: int) -> tuple[Server, list[Server]]:
+def servers(folder: Path, port: int) -> list[Server]:
     core, other = (1, 0) if (os.cpu_count() or 1) > 1 else (None, None)
     if other is not None:
         os.sched_setaffinity(0, {other})
@@ -99,7 +98,7 @@ def servers(folder: Path, port: int) -> tuple[Server, list[Server]]:
         config.write_text(tiers_yaml(url, plugins=plugins, ledger=ledger))
         command = ["-m", "gateway", "serve", "--config", str(config), "--port", str(port + 2 + number)]
         gateways.append(Server(name, port + 2 + number, command, core))
-    return upstream, [upstream, relay, *gateways]
+    return [upstream, relay, *gateways]
 
 
 def measure(server: Server, load: list[bytes], concurrency: int, seconds: float) -> dict[str, float]:
@@ -119,8 +118,8 @@ def measure(server: Server, load: list[bytes], concurrency: int, seconds: float)
 def table(title: str, rows: dict[str, dict[str, float]]) -> None:
     base, alone = rows["bare aiohttp relay"], rows["upstream alone"]
     print(f"\n{title}\n")
-    print("| server | req/s | of the relay | CPU us/req | of the relay | added p50 ms | added p99 ms | first byte p50 ms |")
-    print("|---|---|---|---|---|---|---|---|")
+    columns = ["server", "req/s", "of the relay", "CPU us/req", "of the relay", "added p50 ms", "added p99 ms"]
+    print(f"| {' | '.join(columns)} | first byte p50 ms |\n{'|---' * (len(columns) + 1)}|")
     for name, row in rows.items():
         print(
             f"| {name} | {row['req/s']:.0f} | {row['req/s'] / base['req/s']:.2f} | {row['CPU us/req']:.0f} | "
@@ -137,7 +136,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["SCRIPTED_KEY"] = "sk-bench"
-        upstream, all_servers = servers(Path(folder), arguments.port)
+        all_servers = servers(Path(folder), arguments.port)
         try:
             for server in all_servers:
                 server.wait()

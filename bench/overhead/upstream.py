@@ -11,7 +11,7 @@ import sys
 import uvloop
 
 _WORDS = ("the", "build", "passes", "after", "this", "change", "because", "limits", "hold", "again")
-_USAGE = '"usage":{"prompt_tokens":900,"completion_tokens":40,"total_tokens":940,"prompt_tokens_details":{"cached_tokens":0}}'
+_USAGE = '"usage":{"prompt_tokens":900,"completion_tokens":40,"total_tokens":940}'
 
 
 def _answer(number: int) -> bytes:
@@ -33,7 +33,9 @@ def _stream(number: int) -> bytes:
     events.append(f"{head}[],{_USAGE}}}\n\n")
     events.append("data: [DONE]\n\n")
     chunks = b"".join(b"%x\r\n%s\r\n" % (len(e), e.encode()) for e in events)
-    return b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n%s0\r\n\r\n" % chunks
+    return (
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n%s0\r\n\r\n" % chunks
+    )
 
 
 _ANSWERS = [_answer(n) for n in range(32)]

@@ -88,7 +88,7 @@ class UpstreamError(ThriftgateError):
 
     `status` is the upstream's HTTP status where it gave one; `code`, `type` and `message` are its own words;
     `retry_after` is in seconds. `retryable` says whether the same call may succeed later, `elsewhere` whether another
-    deployment may succeed where this one did not.
+    deployment may succeed where this one did not. `deployment` names the one that failed; `Forward` fills it in.
     """
 
     def __init__(
@@ -114,3 +114,4 @@ class UpstreamError(ThriftgateError):
         self.retry_after = retry_after
         self.retryable = retryable
         self.elsewhere = elsewhere
+        self.deployment: str | None = None

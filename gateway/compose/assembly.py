@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from aiohttp.web import AbstractRouteDef
 
+from gateway import wire
 from gateway.accounts import Accounts
 from gateway.api import (
     Answer,
@@ -39,7 +40,6 @@ from gateway.server.auth import Auth, KnownKey
 from gateway.session import Sessions
 from gateway.state import open_state
 from gateway.upstream import Timeouts, Upstreams, local_available
-from gateway import wire
 
 DEFAULT_BUDGET = "default"
 """The budget of callers that name none."""
@@ -102,7 +102,7 @@ class Gateway:
         if not self._offline:
             await self.ledger.open()
             await self.budgets.start()
-            await self.upstreams.start()
+            await self.upstreams.start(self._deployments.active)
         await self._seat(loaded)
         self.pipeline = self._make_pipeline(self.config)
 
@@ -122,7 +122,6 @@ class Gateway:
         loaded = load_plugins(config)
         await self._seat(loaded)
         await self.budgets.reload(_budget_rules(config))
-        self.upstreams.set_timeouts(_timeouts(config))
         self.config = config
         self._deployments = self._complete(config)
         self._in_force.routing = config.routing

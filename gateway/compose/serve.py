@@ -18,6 +18,7 @@ from gateway.server.app import create_app
 from gateway.server.front import IN_FLIGHT
 
 _POLL_SECONDS = 1.0
+_DRAIN_POLL_SECONDS = 0.05
 _KEEPALIVE_SECONDS = 75.0
 _LAST_SECONDS = 2.0  # for what is still in flight when the drain is over
 
@@ -101,8 +102,8 @@ async def _drain(gateway: Gateway, app: web.Application, seconds: float) -> None
     gateway.draining = True
     loop = asyncio.get_running_loop()
     until = loop.time() + seconds
-    while app[IN_FLIGHT].count and loop.time() < until:
-        await asyncio.sleep(0.05)
+    while app[IN_FLIGHT].count and loop.time() < until:  # noqa: ASYNC110  # a count is simpler than an event, and exact
+        await asyncio.sleep(_DRAIN_POLL_SECONDS)
     if app[IN_FLIGHT].count:
         log.warning("%d calls were still in flight after %g seconds", app[IN_FLIGHT].count, seconds)
 

@@ -8,13 +8,11 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from gateway.api import Deployment, Path, Price, Routing, TaskType, Tier, TierLimits
-from gateway.config.checks import plugin_parts
+from gateway.config.checks import key_digest, plugin_parts
 from gateway.config.document import Document
 from gateway.config.problems import Problem
 from gateway.config.schema import FactorsSection, FileSchema, ModelSection, RoutingSection
-from gateway.config.values import MASTER, Budget, Config, PluginEntry, Server, VirtualKey, digest
-
-_DIGEST = "sha256:"
+from gateway.config.values import MASTER, Budget, Config, PluginEntry, Server, VirtualKey
 
 
 def build(document: Document, schema: FileSchema, inherited: RoutingSection, warnings: tuple[Problem, ...]) -> Config:
@@ -54,8 +52,8 @@ def _deployment(tier: Tier, model: ModelSection, unset: tuple[str, ...]) -> Depl
         model=model.model,
         provider=provider,
         upstream_model=upstream_model,
-        api_key=None if unset or model.api_key is None else model.api_key,
-        api_base=None if unset or model.api_base is None else model.api_base,
+        api_key=None if unset else model.api_key,
+        api_base=None if unset else model.api_base,
         priority=model.priority,
         price=Price(**model.price.model_dump()) if model.price else None,
         price_source="tiers.yaml" if model.price else "unknown",
@@ -92,7 +90,7 @@ def _routing(schema: FileSchema, inherited: RoutingSection) -> Routing:
         limits=MappingProxyType(
             {tier: TierLimits(schema.tiers.of(tier).max_complexity, schema.tiers.of(tier).max_context) for tier in Tier}
         ),
-        baseline=None if routing.baseline is None else routing.baseline,
+        baseline=routing.baseline,
     )
 
 
@@ -104,18 +102,17 @@ def _factors(own: FactorsSection, inherited: FactorsSection) -> Mapping[str, Any
 
 def _keys(document: Document, schema: FileSchema) -> Iterator[VirtualKey]:
     if schema.server.master_key is not None:
-        path: Path = ("server", "master_key")
-        yield _key(MASTER, schema.server.master_key, document.unset(*path), admin=True)
+        yield _key(document, ("server", "master_key"), MASTER, admin=True)
     for at, key in enumerate(schema.keys):
-        yield _key(key.name, key.key, document.unset("keys", at, "key"), budget=key.budget, admin=key.admin)
+        yield _key(document, ("keys", at, "key"), key.name, budget=key.budget, admin=key.admin)
 
 
-def _key(name: str, secret: str, unset: tuple[str, ...], *, budget: str | None = None, admin: bool) -> VirtualKey:
-    kept = secret.removeprefix(_DIGEST).lower() if secret.startswith(_DIGEST) else digest(secret)
+def _key(document: Document, path: Path, name: str, *, budget: str | None = None, admin: bool) -> VirtualKey:
+    unset = document.unset(*path)
     return VirtualKey(
         name=name,
-        sha256=None if unset else kept,
-        budget=None if budget is None else budget,
+        sha256=None if unset else key_digest(document, path),
+        budget=budget,
         admin=admin,
         inactive=f"{unset[0]} is not set" if unset else None,
     )

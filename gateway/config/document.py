@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -63,7 +63,8 @@ def read(file: FilePath, env: Mapping[str, str]) -> Document:
         raise ConfigError([*tree.problems, Problem(file, 1, 1, what, "keys such as `server:` and `tiers:`")])
     literal = frozenset({("routing", "task_types")})  # expressions, where `${` has a meaning of its own
     value, references = interpolate(tree.value, env, literal)
-    return Document(tree.source, tree.value, _given(value), references, tree.problems)
+    variables = {path: reference.names for path, reference in references.items()}
+    return Document(replace(tree.source, variables=variables), tree.value, _given(value), references, tree.problems)
 
 
 def _given(root: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Literal
 
@@ -21,10 +21,21 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file and the place of each of its values, by the path of keys and list positions that leads there."""
+    """A file and the place of each of its values, by the path of keys and list positions that leads there.
+
+    `variables` are the environment's names that a value refers to.
+    """
 
     file: FilePath
     places: Mapping[Path, Place]
+    variables: Mapping[Path, tuple[str, ...]] = field(default_factory=dict)
+
+    def shown(self, path: Path, text: str) -> str:
+        """The value at a path as it may be repeated to people: never what came from the environment, and no novels."""
+        names = self.variables.get(path)
+        if names:
+            return f"the value of {' and '.join(names)}"
+        return f"`{text[:60]}...`" if len(text) > 60 else f"`{text}`"
 
     def locate(self, path: Path, *, key: bool = False) -> Spot:
         """The place of a value, or of its key; of what is around it where the path leads to nothing."""

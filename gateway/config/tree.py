@@ -34,8 +34,9 @@ _WORDS: Mapping[str, Any] = {
     **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), float("-inf")),
     **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
 }
-_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "map", "seq")}
-_TEXT_TAG = "tag:yaml.org,2002:str"
+_RESOLVED_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float")}
+_SCALAR_TAGS = _RESOLVED_TAGS | {None, "!", "tag:yaml.org,2002:str"}
+_COLLECTION_TAGS = {None, "!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +130,10 @@ class _Composer:
         if isinstance(event, yaml.ScalarEvent):
             node = self._scalar(event)
         elif isinstance(event, yaml.SequenceStartEvent):
-            node = _Sequence(self._spot(event, tags=_TAGS), tuple(self._children(events, depth)))
+            node = _Sequence(self._spot(event, tags=_COLLECTION_TAGS), tuple(self._children(events, depth)))
         else:
             flat = list(self._children(events, depth))
-            node = _Mapping(self._spot(event, tags=_TAGS), tuple(zip(flat[::2], flat[1::2], strict=True)))
+            node = _Mapping(self._spot(event, tags=_COLLECTION_TAGS), tuple(zip(flat[::2], flat[1::2], strict=True)))
         if event.anchor is not None:
             self._anchors[event.anchor] = node
         return node
@@ -149,12 +150,12 @@ class _Composer:
         return self._anchors[event.anchor]
 
     def _scalar(self, event: Any) -> _Scalar:
-        spot = self._spot(event, tags={*_TAGS, _TEXT_TAG})
-        unquoted = bool(event.implicit[0]) or event.tag in _TAGS
+        spot = self._spot(event, tags=_SCALAR_TAGS)
+        unquoted = bool(event.implicit[0]) or event.tag in _RESOLVED_TAGS
         return _Scalar(spot, plain(event.value) if unquoted else event.value, plain=bool(event.implicit[0]))
 
-    def _spot(self, event: Any, *, tags: set[str]) -> Spot:
-        if event.tag not in (None, "!", *tags):
+    def _spot(self, event: Any, *, tags: set[str | None]) -> Spot:
+        if event.tag not in tags:
             raise self._broken(event, f"the tag `{event.tag}`", "no tag; plain values are enough here")
         return _spot(event)
 

@@ -46,6 +46,7 @@ class SpendSource(Protocol):
 
     async def totals(self, since: float, *, budget: str | None = None, caller: str | None = None) -> Totals:
         """Sums over the calls that started at or after Unix time `since`."""
+        ...
 
 
 @dataclass(slots=True)

@@ -11,12 +11,13 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import orjson
 
 from gateway.api import CallRecord, Json
-from gateway.money.schema import LedgerError, broken, open_reader, open_writer, parse_url
+from gateway.money.schema import LedgerError, Synchronous, broken, open_reader, open_writer, parse_url
 from gateway.money.totals import Totals
 from gateway.money.writer import Writer
 
@@ -47,6 +48,8 @@ class SqliteLedger:
 
     def __init__(self, url: str, clock: Callable[[], float]) -> None:
         """`url` as in `sqlite:///ledger.db`; `clock` gives Unix time in seconds."""
+        self._path: Path
+        self._synchronous: Synchronous
         self._path, self._synchronous = parse_url(url)
         self._clock = clock
         self._writer: Writer | None = None

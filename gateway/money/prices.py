@@ -84,7 +84,7 @@ class Catalog:
             return None
         known = self._facts.get(key)
         if known is None:
-            known = self._facts[key] = _facts(key, self._map[key])
+            known = self._facts[key] = _facts(key, self.entries[key])
         return known
 
     def complete(self, deployment: Deployment) -> Deployment:
@@ -113,7 +113,8 @@ class Catalog:
         return facts.tariffs.get(service_tier or "", facts.tariff)
 
     @cached_property
-    def _map(self) -> dict[str, Entry]:
+    def entries(self) -> Mapping[str, Entry]:
+        """The map as litellm wrote it, by its own names."""
         path = self._path or _installed_map()
         try:
             entries = orjson.loads(path.read_bytes())
@@ -127,16 +128,16 @@ class Catalog:
         provider, slash, rest = model.partition("/")
         if not slash:
             return self._bare_key(model)
-        if model in self._map:
+        if model in self.entries:
             return model
-        entry = self._map.get(rest)
+        entry = self.entries.get(rest)
         return rest if entry is not None and provider_of(entry) == provider else None
 
     def _bare_key(self, model: str) -> str | None:
-        entry = self._map.get(model)
+        entry = self.entries.get(model)
         if entry is not None and provider_of(entry) in _MAKERS:
             return model
-        maker = next((key for maker in _MAKERS if (key := f"{maker}/{model}") in self._map), None)
+        maker = next((key for maker in _MAKERS if (key := f"{maker}/{model}") in self.entries), None)
         return maker or (model if entry is not None else None)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import Any
 
 import orjson
@@ -30,7 +30,14 @@ def record_json(record: CallRecord) -> Json:
 def record_bytes(record: CallRecord) -> bytes:
     """The same as JSON text. A number that JSON cannot say (NaN, infinity) is null."""
     values = {field.name: getattr(record, field.name) for field in fields(record)}
-    values["savings"] = {**asdict(record.savings), "total": record.savings.total}
+    savings = record.savings
+    values["savings"] = {
+        "routing": savings.routing,
+        "context": savings.context,
+        "cache": savings.cache,
+        "total": savings.total,
+        "baseline_usd": savings.baseline_usd,
+    }
     return orjson.dumps(values, default=_plain)
 
 

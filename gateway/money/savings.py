@@ -11,7 +11,7 @@ from gateway.money.cost import cost
 from gateway.money.tariff import Tariff
 
 CACHE_TTL = 300.0
-"""Seconds that providers keep a prompt prefix for at least."""
+"""Seconds that providers keep a prompt prefix for at least, where nobody asks for longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,8 @@ class Bill:
     attempts cost. `original` is the estimated size of the untrimmed prompt in tokens. What was trimmed is split in two:
     `removed_old` tokens from messages that the session's previous request had too, `removed_new` from those that came
     since. `warmth` is how the session stood before this call. `cache_marked`: the body itself asks for caching
-    (`cache_control`). `prefix_kept`: what was sent begins as the session's previous request did, byte for byte. `at`
-    is Unix time in seconds.
+    (`cache_control`), and `cache_ttl` is for how many seconds. `prefix_kept`: what was sent begins as the session's
+    previous request did, byte for byte. `at` is Unix time in seconds.
     """
 
     asked: Tariff | None
@@ -37,6 +37,7 @@ class Bill:
     removed_new: int = 0
     warmth: Warmth = field(default_factory=Warmth)
     cache_marked: bool = False
+    cache_ttl: float = CACHE_TTL
     prefix_kept: bool = True
     failed_usd: float | None = 0.0
     at: float | None = None
@@ -44,7 +45,7 @@ class Bill:
     @property
     def warm(self) -> bool:
         """Whether the session was seen so lately that its prompt is still cached somewhere."""
-        return self.warmth.model is not None and self.warmth.age < CACHE_TTL
+        return self.warmth.model is not None and self.warmth.age < self.cache_ttl
 
     @property
     def steady(self) -> bool:

@@ -18,7 +18,7 @@ from gateway.api import CallRecord
 from gateway.money.record import COLUMNS, Row, record_row
 from gateway.money.schema import LedgerError, broken
 
-LARGEST_BATCH = 512
+LARGEST_BATCH = 256
 """Records per transaction at most, so that the first of a flood does not wait for the last."""
 
 _INSERT = (
@@ -90,11 +90,33 @@ class Writer:
             for ticket in batch:
                 self._insert(ticket)
             self._connection.execute("COMMIT")
-        except sqlite3.Error as error:
+        except Exception as error:  # noqa: BLE001 - isolation: should this thread die, every later call would wait for ever
             # All of them, or none: a part of the batch must not count as written when its commit failed.
             for ticket in batch:
                 ticket.error = broken(self._path, error)
             self._roll_back()
+
+    def _insert(self, ticket: _Ticket) -> None:
+        try:
+            row = record_row(ticket.record, self._clock())
+        except Exception as error:  # noqa: BLE001 - isolation: one bad record must not fail its batch or this thread
+            ticket.error = self._refusal(ticket, str(error))
+            return
+        try:
+            inserted = self._connection.execute(_INSERT, row).rowcount == 1
+        except sqlite3.IntegrityError as error:
+            ticket.error = self._refusal(ticket, str(error))
+            return
+        if not inserted and not self._already_written(row):
+            ticket.error = self._refusal(ticket, "there is another record with this id")
+
+    def _already_written(self, row: Row) -> bool:
+        """Whether the stored record says the same: then this is a repeat after a lost answer, and nothing is amiss."""
+        [stored] = self._connection.execute("SELECT record FROM calls WHERE id = ?", (row[0],)).fetchone()
+        return bool(orjson.loads(stored) == orjson.loads(row[-1]))
+
+    def _refusal(self, ticket: _Ticket, why: str) -> LedgerError:
+        return LedgerError(f"ledger {self._path}: record {ticket.record.id}: {why}")
 
     def _roll_back(self) -> None:
         if self._connection.in_transaction:
@@ -103,23 +125,6 @@ class Writer:
             except sqlite3.Error:
                 # SQLite has rolled back by itself (a full disk, a lost file); the next BEGIN tells the rest.
                 return
-
-    def _insert(self, ticket: _Ticket) -> None:
-        try:
-            row = record_row(ticket.record, self._clock())
-            inserted = self._connection.execute(_INSERT, row).rowcount == 1
-        except sqlite3.OperationalError:
-            raise  # the file: it concerns the whole batch
-        except Exception as error:  # noqa: BLE001 - isolation: one bad record must not fail its batch or this thread
-            ticket.error = LedgerError(f"ledger {self._path}: record {ticket.record.id}: {error}")
-            return
-        if not inserted and not self._already_written(row):
-            ticket.error = LedgerError(f"ledger {self._path}: there is another record with the id {ticket.record.id}")
-
-    def _already_written(self, row: Row) -> bool:
-        """Whether the stored record says the same: then this is a repeat after a lost answer, and nothing is amiss."""
-        stored = self._connection.execute("SELECT record FROM calls WHERE id = ?", (row[0],)).fetchone()
-        return stored is not None and bool(orjson.loads(stored[0]) == orjson.loads(row[-1]))
 
 
 def _tell(batch: Sequence[_Ticket]) -> None:

@@ -62,21 +62,18 @@ async def _stream(request: web.Request, pipeline: Pipeline, call: Call, reply: R
     response = web.StreamResponse(headers={**headers, "cache-control": "no-cache", "x-request-id": call.id})
     response.content_type = "text/event-stream"
     outcome: Outcome = Cancelled("streaming")
+    last = wire.DONE
     try:
         await response.prepare(request)
-        try:
-            async for event in reply.events:
-                await response.write(event)
-            outcome = Completed(call.finish_reason)
-        except UpstreamError as error:
-            outcome = _failed(error, committed=True)
-            await response.write(wire.error_event(wire.error_body(error)[1]))
-    except ConnectionResetError:  # the caller left; aiohttp ends the handler the same way when it notices first
-        outcome = Cancelled("streaming")
-        raise
-    finally:
+        async for event in reply.events:
+            await response.write(event)
+        outcome = Completed(call.finish_reason)
+    except UpstreamError as error:
+        outcome = _failed(error, committed=True)
+        last = wire.error_event(wire.error_body(error)[1]) + wire.DONE
+    finally:  # also when the caller has left: aiohttp cancels the handler, or writing fails
         await pipeline.close(call, outcome)
-    await response.write(wire.DONE)
+    await response.write(last)
     await response.write_eof()
     return response
 

@@ -64,7 +64,15 @@ def usage_of(answer: Mapping[str, Any]) -> Usage | None:
     total = _count(usage.get("total_tokens"))
     if reasoning and total == prompt + completion + reasoning:
         completion += reasoning
-    return Usage(input=prompt, output=completion, cached=cached, cache_write=written, reasoning=reasoning)
+    hour = _count(_details(prompt_details, "cache_creation_token_details").get("ephemeral_1h_input_tokens")) or 0
+    return Usage(
+        input=prompt,
+        output=completion,
+        cached=cached,
+        cache_write=written,
+        reasoning=reasoning,
+        cache_write_1h=hour,
+    )
 
 
 def _details(usage: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -53,39 +54,36 @@ class Reply:
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The body in pieces, unpacked. Raises `UpstreamError` on a reset and on silence longer than `idle`."""
-        unpack = _unpacker(self.headers.get("content-encoding", ""))
-        while True:
-            data = await self._read()
-            if not data:
-                return
-            if unpack is None:
-                yield data
-                continue
-            for piece in _unpacked(unpack, data):
-                yield piece
+        try:
+            unpack = _unpacker(self.headers.get("content-encoding", ""))
+            while data := await self._read():
+                for piece in (data,) if unpack is None else _unpacked(unpack, data):
+                    yield piece
+        finally:
+            self.close()
 
     async def whole(self, limit: int = MAX_WHOLE) -> bytes:
         """The whole body; a longer one than `limit` bytes is a protocol fault."""
         pieces: list[bytes] = []
         size = 0
-        async for piece in self.chunks():
-            size += len(piece)
-            if size > limit:
-                self.close()
-                raise broken("protocol", f"the upstream's answer is larger than {limit} bytes", retryable=False)
-            pieces.append(piece)
+        async with aclosing(self.chunks()) as chunks:
+            async for piece in chunks:
+                size += len(piece)
+                if size > limit:
+                    raise broken("protocol", f"the upstream's answer is larger than {limit} bytes", retryable=False)
+                pieces.append(piece)
         return b"".join(pieces)
 
     async def error_body(self) -> bytes:
         """As much of an error's body as is worth reading; what breaks off is cut off."""
         pieces: list[bytes] = []
         size = 0
-        async for piece in self.chunks():
-            pieces.append(piece)
-            size += len(piece)
-            if size >= MAX_ERROR_BODY:
-                break
-        self.close()
+        async with aclosing(self.chunks()) as chunks:
+            async for piece in chunks:
+                pieces.append(piece)
+                size += len(piece)
+                if size >= MAX_ERROR_BODY:
+                    break
         return b"".join(pieces)[:MAX_ERROR_BODY]
 
     def close(self) -> None:
@@ -97,10 +95,8 @@ class Reply:
             async with asyncio.timeout(self._idle):
                 return await self._response.content.readany()
         except TimeoutError:
-            self.close()
             raise broken("timeout", f"the upstream fell silent for {self._idle:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
-            self.close()
             raise broken("reset", f"the connection broke off in the answer ({type(error).__name__})") from None
 
 

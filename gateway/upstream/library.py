@@ -5,6 +5,8 @@ Nothing else in the house imports litellm, and here it is imported only inside `
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 import logging
 import os
 import sys
@@ -45,3 +47,28 @@ def load() -> ModuleType:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     module: ModuleType = litellm
     return module
+
+
+def warm(litellm: ModuleType) -> None:
+    """Has the SDK lane import what it needs for a call with tools: 3-7 s that would otherwise stop the event loop at
+    the first call. Calls nobody. Blocks: call it in a thread."""
+    for module in ("openai.resources.chat", "litellm.proxy._types", "litellm.llms.litellm_proxy.chat.transformation"):
+        importlib.import_module(module)
+    asyncio.run(_pretend(litellm))
+
+
+async def _pretend(litellm: ModuleType) -> None:
+    function = {"name": "warm", "parameters": {"type": "object", "properties": {}}}
+    for stream in (False, True):
+        answer = await litellm.acompletion(
+            model="openai/gpt-4o-mini",
+            messages=[{"role": "user", "content": "warm"}],
+            tools=[{"type": "function", "function": function}],
+            mock_response="warm",
+            api_key="none",
+            max_retries=0,
+            stream=stream,
+        )
+        if stream:
+            async for _ in answer:
+                pass

@@ -123,7 +123,7 @@ class ScriptedUpstream:
             await asyncio.sleep(reply.delay)
         if reply.drop:
             _abort(request)
-            raise ConnectionResetError
+            return web.Response()
         if reply.body is not None or reply.status != 200 or not stream:
             body = reply.body if reply.body is not None else dialect.whole(reply, call.body)
             return _plain(reply, body)
@@ -182,7 +182,7 @@ async def _break_off(request: web.Request, response: web.StreamResponse, reply: 
         await response.write_eof()
         return response
     _abort(request)
-    raise ConnectionResetError
+    return response
 
 
 def _abort(request: web.Request) -> None:

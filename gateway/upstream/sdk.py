@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from gateway.api import Deployment, Json, UpstreamError
+from gateway.api import Deployment, Json, UpstreamError, Usage
 from gateway.upstream.answers import Streamed, Timeouts, Whole, usage_of
 from gateway.upstream.faults import broken
 from gateway.upstream.relay import BASES, provider_class
@@ -55,6 +55,9 @@ _FIELDS = frozenset(
         "web_search_options",
     }
 )
+_TOP = frozenset({"id", "object", "created", "model", "choices", "usage", "system_fingerprint", "service_tier"})
+# Fields that litellm adds to choices and messages whether or not there is something to say.
+_SOMETIMES = ("provider_specific_fields", "thinking_blocks", "images", "annotations")
 _OURS = frozenset({"model", "messages", "stream", "stream_options"})
 # litellm asks the environment for these addresses (`ANTHROPIC_BASE_URL` and the like, often set to this very gateway).
 _BASES: Mapping[str, str] = {**BASES, "anthropic": "https://api.anthropic.com"}
@@ -71,11 +74,10 @@ class Sdk:
         """The whole answer within `within` seconds. Raises `UpstreamError`."""
         answer = _plain(await self._complete(deployment, body, within, request_id, stream=False))
         usage = _settle_usage(answer)
-        for choice in answer.get("choices") or ():
-            choice.setdefault("finish_reason", None)
-            choice.get("message", {}).setdefault("content", None)
         if not answer.get("choices"):
             raise broken("protocol", "the upstream's answer holds no choice")
+        for choice in answer["choices"]:
+            _settle_choice(choice)
         return Whole(orjson.dumps(answer), usage)
 
     async def stream(self, deployment: Deployment, body: Json, *, within: float, request_id: str) -> Streamed:
@@ -162,24 +164,48 @@ def _speaks_openai(litellm: ModuleType, deployment: Deployment) -> bool:
 
 
 def _plain(answer: Any) -> Json:
+    """As a dictionary of what OpenAI has at the top; litellm adds fields of its own."""
     dumped: Json = answer.model_dump(exclude_none=True)
-    return dumped
+    return {name: value for name, value in dumped.items() if name in _TOP}
+
+
+def _settle_choice(choice: Json) -> None:
+    choice.setdefault("finish_reason", None)
+    _drop_hollow(choice)
+    message = choice.get("message", {})
+    message.setdefault("content", None)
+    _drop_hollow(message)
+    for call in message.get("tool_calls") or ():
+        call.pop("index", None)  # belongs to streams
 
 
 def _plain_chunk(chunk: Any) -> Json:
     plain = _plain(chunk)
     _settle_usage(plain)
-    for choice in plain.get("choices") or ():
+    choices = plain.setdefault("choices", [])
+    for choice in choices:
         choice.setdefault("finish_reason", None)
+        _drop_hollow(choice)
+        _drop_hollow(choice.get("delta", {}))
+    if "usage" in plain and not any(choice.get("delta") or choice["finish_reason"] for choice in choices):
+        plain["choices"] = []  # as OpenAI sends it; litellm adds an empty choice
     return plain
 
 
-def _settle_usage(answer: Json) -> Any:
+def _drop_hollow(item: Json) -> None:
+    for name in _SOMETIMES:
+        value = item.get(name)
+        if name in item and not (any(value.values()) if isinstance(value, dict) else value):
+            del item[name]
+
+
+def _settle_usage(answer: Json) -> Usage | None:
     """litellm writes zeros where the upstream reported nothing; unknown is left out instead."""
     usage = usage_of(answer)
-    if usage is not None and usage.input == 0 and usage.output == 0:
-        del answer["usage"]
+    if usage is None or (usage.input == 0 and usage.output == 0):
+        answer.pop("usage", None)
         return None
+    answer["usage"].pop("cost", None)  # its own estimate, from its own price list
     return usage
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -9,10 +10,20 @@ from typing import Any
 from gateway.api import UpstreamError
 from gateway.upstream.faults import Said, broken, clean, from_words, retry_after, said_in
 
-_WRAPPING = re.compile(r"^(?:litellm\.)?(?:\w+(?:Error|Exception)\b(?: - |: ))+")
+_WRAPPING = re.compile(r"^(?:(?:litellm\.)?\w+(?:Error|Exception)\b(?: - |: | ))+")
 # Class names in the chain of causes (of httpx, aiohttp, asyncio and openai), most telling first.
-_CONNECT = frozenset({"ConnectError", "ConnectTimeout", "ClientConnectorError", "ConnectionRefusedError", "gaierror"})
-_CONNECT_DNS = frozenset({"ClientConnectorDNSError", "ConnectionTimeoutError", "ClientConnectorCertificateError"})
+_CONNECT = frozenset(
+    {
+        "ConnectError",
+        "ConnectTimeout",
+        "ClientConnectorError",
+        "ClientConnectorDNSError",
+        "ClientConnectorCertificateError",
+        "ConnectionTimeoutError",
+        "ConnectionRefusedError",
+        "gaierror",
+    }
+)
 _TIMEOUT = frozenset(
     {"Timeout", "ReadTimeout", "WriteTimeout", "APITimeoutError", "SocketTimeoutError", "TimeoutError"}
 )
@@ -26,30 +37,37 @@ _RESET = frozenset(
         "ClientPayloadError",
         "ConnectionResetError",
         "IncompleteRead",
+        "APIConnectionError",
     }
 )
 _PROTOCOL = frozenset({"JSONDecodeError", "ValidationError", "DecodingError"})
+_NONSENSE = re.compile(r"Empty or invalid response from LLM|Unable to get json response|Expecting value: line")
 
 
 def translated(error: Exception, *, secret: str | None) -> UpstreamError:
     """The `UpstreamError` for whatever litellm raised."""
-    chain = [type(cause).__name__ for cause in _causes(error)]
-    names = set(chain)
-    if names & (_CONNECT | _CONNECT_DNS):
+    status = _status(error)
+    broke = _broken_line(error)
+    if broke is not None:
+        return broke
+    if status is not None:
+        return from_words(status, _said(error), retry_after=retry_after(_headers(error)), secret=secret)
+    message = clean(f"{type(error).__name__}: {error}", secret)
+    return broken("protocol", f"litellm could not carry the call: {message}", retryable=False)
+
+
+def _broken_line(error: Exception) -> UpstreamError | None:
+    """The fault of the line that stands behind an error, if one does: litellm gives a status to those as well."""
+    names = {type(cause).__name__ for cause in _causes(error)}
+    if names & _CONNECT:
         return broken("connect", "no connection to the upstream")
     if names & _TIMEOUT:
         return broken("timeout", "the upstream did not answer in time")
-    status = _status(error)
-    if status is not None and _came_from_upstream(error, names):
-        return from_words(status, _said(error), retry_after=retry_after(_headers(error)), secret=secret)
-    if names & _RESET or "APIConnectionError" in names:
-        return broken("reset", "the connection to the upstream broke off")
-    if names & _PROTOCOL:
+    if names & _PROTOCOL or _NONSENSE.search(str(error)):
         return broken("protocol", "the upstream's answer makes no sense")
-    if status is not None:
-        return from_words(status, _said(error), secret=secret)
-    message = clean(f"{type(error).__name__}: {error}", secret)
-    return broken("protocol", f"litellm could not carry the call: {message}", retryable=False)
+    if names & _RESET:
+        return broken("reset", "the connection to the upstream broke off")
+    return None
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -70,11 +88,6 @@ def _status(error: Exception) -> int | None:
     return number if isinstance(number, int) and 400 <= number < 600 else None
 
 
-def _came_from_upstream(error: Exception, names: set[str]) -> bool:
-    """litellm gives a status to everything. It is the upstream's where no break of the line stands behind it."""
-    return not names & (_RESET | _PROTOCOL) and type(error).__name__ != "APIConnectionError"
-
-
 def _headers(error: Exception) -> Mapping[str, str]:
     for holder in (getattr(error, "response", None), error):
         for name in ("headers", "litellm_response_headers"):
@@ -86,15 +99,24 @@ def _headers(error: Exception) -> Mapping[str, str]:
 
 def _said(error: Exception) -> Said:
     message = _WRAPPING.sub("", str(getattr(error, "message", None) or error)).strip()
-    said = said_in(message.encode()) if message.startswith("{") else Said(message=message)
+    quoted = _quoted(message)
+    if quoted is not None:
+        return said_in(quoted)
     body = getattr(error, "body", None)
     words = body if isinstance(body, dict) else {}
-    return Said(
-        message=said.message or message,
-        code=said.code or _word(words.get("code")) or _word(getattr(error, "code", None)),
-        type=said.type or _word(words.get("type")) or _word(getattr(error, "type", None)),
-        param=said.param or _word(words.get("param")) or _word(getattr(error, "param", None)),
-    )
+    return Said(message, _word(words.get("code")), _word(words.get("type")), _word(words.get("param")))
+
+
+def _quoted(message: str) -> bytes | None:
+    """The upstream's error body, which litellm quotes somewhere inside its own sentence."""
+    start = message.find("{")
+    if start < 0:
+        return None
+    try:
+        _, length = json.JSONDecoder().raw_decode(message[start:])
+    except json.JSONDecodeError:
+        return None
+    return message[start : start + length].encode()
 
 
 def _word(value: object) -> str | None:

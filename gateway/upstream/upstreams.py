@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
+from dataclasses import replace
 from types import ModuleType
 from typing import Literal
 
-from gateway.api import Deployment, Json, UpstreamError
+from gateway.api import Deployment, Json
 from gateway.upstream.answers import Streamed, Timeouts, Whole
 from gateway.upstream.faults import broken
 from gateway.upstream.http import Client
-from gateway.upstream.library import load
+from gateway.upstream.library import load, warm
+from gateway.upstream.local import LocalModel
 from gateway.upstream.relay import PROVEN, Relay
 from gateway.upstream.sdk import Sdk
 
@@ -23,21 +26,45 @@ class Upstreams:
     def __init__(self, timeouts: Timeouts | None = None) -> None:
         self._timeouts = timeouts or Timeouts()
         self._library: ModuleType | None = None
-        self._loading: asyncio.Task[None] | None = None
+        self._loading: asyncio.Task[ModuleType] | None = None
+        self._warming: asyncio.Task[None] | None = None
+        self._starting_local: asyncio.Task[str] | None = None
         self._client: Client | None = None
         self._relay: Relay | None = None
         self._sdk = Sdk(self._litellm, self._timeouts)
+        self._local = LocalModel()
 
-    async def start(self) -> None:
-        """Begins to load litellm in a thread and returns at once."""
-        if self._loading is not None:
-            return
-        client = self._client = Client(self._timeouts)
-        self._relay = Relay(client, self._litellm, self._timeouts)
-        self._loading = asyncio.ensure_future(self._load())
+    async def start(self, deployments: Iterable[Deployment] = ()) -> None:
+        """Begins to load litellm in a thread and returns at once. For the given deployments it also begins what their
+        first call would have to wait for: the SDK lane's imports, the local model's process."""
+        if self._loading is None:
+            self._client = Client(self._timeouts)
+            self._relay = Relay(self._client, self._litellm, self._timeouts)
+            self._loading = asyncio.ensure_future(self._load())
+        active = [deployment for deployment in deployments if deployment.inactive is None]
+        if any(self.lane(deployment) == "sdk" for deployment in active):
+            self._warm()
+        if any(deployment.provider == "local" for deployment in active):
+            self.start_local()
 
-    async def _load(self) -> None:
+    async def _load(self) -> ModuleType:
         self._library = await asyncio.to_thread(load)
+        return self._library
+
+    def _warm(self) -> asyncio.Task[None]:
+        async def warm_up() -> None:
+            await self.wait_ready()
+            await asyncio.to_thread(warm, self._litellm())
+
+        if self._warming is None:
+            self._warming = asyncio.ensure_future(warm_up())
+        return self._warming
+
+    def start_local(self) -> None:
+        """Begins to start the local model's process; a failure shows at the first call."""
+        if self._starting_local is None:
+            self._starting_local = asyncio.ensure_future(self._local.address())
+            self._starting_local.add_done_callback(_look_at)
 
     def _litellm(self) -> ModuleType:
         if self._library is None:
@@ -56,11 +83,16 @@ class Upstreams:
         await asyncio.shield(self._loading)
 
     async def close(self) -> None:
+        """Closes every connection and ends the local model. A thread that still imports is left to end by itself."""
+        if self._starting_local is not None:
+            self._starting_local.cancel()
+        await self._local.close()
         if self._client is not None:
             await self._client.close()
 
     def lane(self, deployment: Deployment) -> Lane:
-        """`provider`: litellm's class shapes the call and our own client carries it. `sdk`: litellm carries it."""
+        """`provider`: litellm's class shapes the call, our own client carries it and the answer is relayed byte for
+        byte. `sdk`: litellm carries the call and translates the answer."""
         return "provider" if deployment.transport == "auto" and deployment.provider in PROVEN else "sdk"
 
     async def call(
@@ -76,9 +108,28 @@ class Upstreams:
 
         `timeout` in seconds bounds a whole answer, or the wait for a stream's head. Raises `UpstreamError`.
         """
-        await self.wait_ready()
-        if self._relay is None:
-            raise UpstreamError("closed", fault="connect", retryable=False, elsewhere=False)
-        lane = self._relay if self.lane(deployment) == "provider" else self._sdk
+        loop = asyncio.get_running_loop()
+        until = loop.time() + timeout
+        lane = await self._lane_for(deployment, timeout)
+        if deployment.provider == "local":
+            deployment = replace(deployment, api_base=await self._local.address(), transport="auto")
         carry = lane.stream if stream else lane.whole
-        return await carry(deployment, body, within=timeout, request_id=request_id)
+        return await carry(deployment, body, within=max(0.001, until - loop.time()), request_id=request_id)
+
+    async def _lane_for(self, deployment: Deployment, within: float) -> Relay | Sdk:
+        """The lane, once it can carry: calls that come before litellm is loaded wait for it."""
+        try:
+            async with asyncio.timeout(within):
+                await self.wait_ready()
+                if self._relay is not None and self.lane(deployment) == "provider":
+                    return self._relay
+                await asyncio.shield(self._warm())
+                return self._sdk
+        except TimeoutError:
+            raise broken("timeout", "the provider library was not loaded in time", code="starting") from None
+
+
+def _look_at(task: asyncio.Task[str]) -> None:
+    """Takes note of a failure, so that nobody is warned of an error that no one looked at."""
+    if not task.cancelled():
+        task.exception()

@@ -75,12 +75,13 @@ def stream_error(error: Any) -> UpstreamError:
     """The error that an upstream put where an answer should stand: in a stream, or in a body of status 200."""
     told = error if isinstance(error, dict) else {"message": str(error)}
     code = told.get("code")
-    status = code if isinstance(code, int) and 400 <= code <= 599 else None
+    number = int(code) if isinstance(code, str) and code.isascii() and code.isdigit() and len(code) == 3 else code
+    status = number if isinstance(number, int) and 400 <= number <= 599 else None
     return UpstreamError(
         str(told.get("message") or "The upstream reported an error."),
         fault="status" if status else "protocol",
         status=status,
-        code=code if isinstance(code, str) else None,
+        code=code if isinstance(code, str) and status is None else None,
         type=told.get("type") if isinstance(told.get("type"), str) else None,
         param=told.get("param") if isinstance(told.get("param"), str) else None,
         retryable=status is None or status == 429 or status >= 500,

@@ -22,17 +22,16 @@ _FAULT_CODES: Final[Mapping[UpstreamFault, str]] = {
 _LONGEST_MESSAGE = 4000
 
 
-def error_body(error: BaseException, *, deployment: str | None = None) -> tuple[int, Json, dict[str, str]]:
+def error_body(error: BaseException) -> tuple[int, Json, dict[str, str]]:
     """The status, the body and the headers that tell a caller of `error`.
 
-    `deployment` names the one that failed, where `error` is an upstream's. An error that is neither ours nor an
-    upstream's becomes a plain 500 that shows nothing of the inside.
+    An error that is neither ours nor an upstream's becomes a plain 500 that shows nothing of the inside.
     """
     if isinstance(error, RefusedError):
         body = error_object(error.message, type=error.type, param=error.param, code=error.code)
         return error.status, body, _retry_headers(error.retry_after, error.should_retry)
     if isinstance(error, UpstreamError):
-        return _upstream(error, deployment)
+        return _upstream(error)
     message = "The gateway failed on this request. The error is in its log under the request's id."
     return 500, error_object(message, type="server_error", code="internal_error"), {}
 
@@ -42,8 +41,8 @@ def error_object(message: str, *, type: str, param: str | None = None, code: str
     return {"error": {"message": message[:_LONGEST_MESSAGE], "type": type, "param": param, "code": code}}
 
 
-def _upstream(error: UpstreamError, deployment: str | None) -> tuple[int, Json, dict[str, str]]:
-    where = f"deployment {deployment!r}" if deployment else "the deployment"
+def _upstream(error: UpstreamError) -> tuple[int, Json, dict[str, str]]:
+    where = f"deployment {error.deployment!r}" if error.deployment else "the deployment"
     status, code = _status_and_code(error)
     kind, message = error.type or "upstream_error", error.message
     if code == "upstream_authentication":
@@ -53,7 +52,7 @@ def _upstream(error: UpstreamError, deployment: str | None) -> tuple[int, Json, 
         kind, message = "upstream_error", f"The upstream account behind {where} has no credit left."
     elif code == "upstream_model_not_found":
         kind, message = "upstream_error", f"The upstream does not know the model of {where}: {error.message}"
-    elif error.fault != "status" and deployment:
+    elif error.fault != "status" and error.deployment:
         message = f"No answer from {where}: {error.message}"
     headers = _retry_headers(error.retry_after, None if error.retryable else False)
     return status, error_object(message, type=kind, param=error.param, code=code), headers

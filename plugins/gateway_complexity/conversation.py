@@ -20,8 +20,8 @@ RECENT: Final = 48
 """How many of the newest parts are read for files, calls and failures."""
 MAX_TOOLS: Final = 24
 """How many tools are read; all are counted."""
-MAX_PARAMETERS: Final = 16
-MAX_DESCRIPTION: Final = 300
+PARAMETER_LENGTH: Final = 80
+"""Characters that a parameter's definition takes, for the size of the prompt; they are not counted one by one."""
 
 # Agents without native tool calls hand a command's output back as a user turn. It is not what the person asked.
 _OBSERVATION: Final = re.compile(
@@ -33,12 +33,17 @@ _OBSERVATION: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A tool on offer: its name, what is said of it and of its parameters, and how many of them are required."""
+    """A tool on offer: its name, what is said of it, its parameters' schemas by name, and how many are required."""
 
     name: str
     description: str
-    parameters: str
+    parameters: Mapping[str, Any]
     required: int
+
+    @property
+    def size(self) -> int:
+        """About how many characters it takes."""
+        return len(self.name) + len(self.description) + PARAMETER_LENGTH * len(self.parameters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,7 @@ def _conversation(parts: Sequence[Part], offered: Sequence[Mapping[str, Any]], s
     first = asked[0] if asked else None
     tools = tuple(_tool(tool) for tool in offered[:MAX_TOOLS])
     text = sum(len(part.text) for part in parts)
-    per_tool = sum(len(t.name) + len(t.description) + len(t.parameters) for t in tools) / max(1, len(tools))
+    per_tool = sum(tool.size for tool in tools) / max(1, len(tools))
     return Conversation(
         newest=excerpt(newest.text) if newest else "",
         first=excerpt(first.text) if first else "",
@@ -131,16 +136,10 @@ def _tool(tool: Mapping[str, Any]) -> Tool:
     schema = function.get("parameters", function.get("input_schema"))
     schema = schema if isinstance(schema, Mapping) else {}
     properties, required = schema.get("properties"), schema.get("required")
-    words: list[str] = []
-    if isinstance(properties, Mapping):
-        for name, value in list(properties.items())[:MAX_PARAMETERS]:
-            words.append(str(name))
-            if isinstance(value, Mapping):
-                words.append(_text(value.get("description"))[:MAX_DESCRIPTION])
     return Tool(
         name=_text(function.get("name")),
-        description=_text(function.get("description"))[:MAX_DESCRIPTION],
-        parameters=" ".join(words),
+        description=_text(function.get("description")),
+        parameters=properties if isinstance(properties, Mapping) else {},
         required=len(required) if isinstance(required, list) else 0,
     )
 

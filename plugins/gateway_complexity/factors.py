@@ -100,10 +100,10 @@ def breadth(conversation: Conversation, scale: Scale, weights: Signals) -> Facto
     calls = [part for part in conversation.recent if part.kind == "tool_call"]
     files = signals.files([conversation.newest, *(call.text[:_CALL_READ] for call in calls)])
     points = _at(scale.breadth, len(files) + conversation.offered)
-    reason = f"{len(files)} files, {conversation.offered} tools"
+    reason = f"files named: {len(files)}, tools offered: {conversation.offered}"
     if conversation.tools:
         # Once a tool has been called the tools are shown to fit, whatever their words.
-        misfit = 0.0 if calls else signals.misfit(conversation.newest, conversation.tools)
+        misfit = 0.0 if calls else signals.misfit(conversation.newest, conversation.tools, conversation.offered)
         required = sum(tool.required for tool in conversation.tools) / len(conversation.tools)
         points += (
             weights.misfit * misfit
@@ -111,7 +111,7 @@ def breadth(conversation: Conversation, scale: Scale, weights: Signals) -> Facto
             + weights.several * signals.several(conversation.newest)
             + weights.parameters * signals.growth(required, 1, 10)
         )
-        reason += ", hardly related to the request" if misfit > 0.6 else ""
+        reason += "; the tools hardly fit the request" if misfit > 0.6 else ""
     return Factor("breadth", min(points, MAX_BREADTH), MAX_BREADTH, reason)
 
 

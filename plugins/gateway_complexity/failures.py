@@ -20,13 +20,19 @@ _EDGE: Final = 400
 _ENOUGH: Final = 4
 """So many failed results, or calls made again, among the newest steps count in full."""
 
-_ERROR: Final = re.compile(
-    r"^\W{0,3}(?:error|fatal|failed|exception|panic)\b|traceback \(most recent call last\)|command not found|"
-    r"no such file or directory|permission denied|syntaxerror|(?:assertion|type|value|key|attribute|import)error\b|"
-    r"\b[1-9]\d* (?:tests? )?(?:failed|failures?|errors?)\b|"
-    r"(?:exit(?:ed)?(?: with)?(?: code| status)?|returncode)\W{1,3}[1-9]\d*\b|\"is_?error\": ?true",
-    re.IGNORECASE,
+# Every request looks at all results of its newest steps: plain words first, expressions only where they may hit.
+_SAID: Final = (
+    "error: ",
+    "traceback (most recent call last)",
+    "command not found",
+    "no such file or directory",
+    "permission denied",
+    '"is_error": true',
+    '"iserror": true',
 )
+_ANNOUNCED: Final = re.compile(r"\W{0,3}(?:error|fatal|failed|exception|panic)\b")
+_COUNTED: Final = re.compile(r"\b[1-9]\d* (?:tests? )?(?:failed|failures?|errors?)\b")
+_STATUS: Final = re.compile(r"(?:exit(?:ed)?(?: with)?(?: code| status)?|returncode)\W{1,3}[1-9]\d*\b")
 _CORRECTION: Final = re.compile(
     r"^\W*(?:no\b[,.! ]|wrong\b|nope\b|try again)|\b(?:that(?:'s| is| was) (?:not|wrong|incorrect)|"
     r"(?:still|also) (?:fails|failing|broken|wrong|not working|doesn'?t|does not|the same)|"
@@ -56,9 +62,9 @@ class Failures:
     def reason(self) -> str:
         said = []
         if self.errors:
-            said.append(f"{self.errors} failed results")
+            said.append(f"failed results: {self.errors}")
         if self.repeats:
-            said.append(f"{self.repeats} calls made again")
+            said.append(f"calls made again: {self.repeats}")
         if self.corrected:
             said.append("corrected by the user")
         return ", ".join(said) or "none in this conversation"
@@ -74,8 +80,12 @@ def failures(conversation: Conversation) -> Failures:
 
 
 def _failed(text: str) -> bool:
-    read = text if len(text) <= 2 * _EDGE else f"{text[:_EDGE]}\n{text[-_EDGE:]}"
-    return _ERROR.search(read) is not None
+    read = (text if len(text) <= 2 * _EDGE else f"{text[:_EDGE]}\n{text[-_EDGE:]}").lower()
+    if any(words in read for words in _SAID) or _ANNOUNCED.match(read):
+        return True
+    if ("fail" in read or "error" in read) and _COUNTED.search(read):
+        return True
+    return ("exit" in read or "returncode" in read) and _STATUS.search(read) is not None
 
 
 def _repeats(parts: Sequence[Part]) -> int:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Final
 
 from gateway_complexity.conversation import Tool
@@ -46,7 +47,8 @@ _SEVERAL: Final = (
     "? ",
     ". ",
 )
-_FILE: Final = re.compile(r"(?:[\w@.-]*/)*([\w@.-]*\w\.[a-z]{1,5})(?::\d+)*[^\w./(]*")
+_FILE: Final = re.compile(r"(?:[\w@.-]*/)*([\w@.-]*\w\.(?:[a-z][a-z0-9]{1,4}|[chors]))(?::\d+)*")
+_AROUND: Final = ".,;:!?()[]{}<>*"
 _COMMON: Final = frozenset(
     _WORD.findall(
         "the and for are was were been with from this that these those what which how can could would does did have "
@@ -57,6 +59,11 @@ _COMMON: Final = frozenset(
 )
 _STEM: Final = 6
 """Characters of a word that count: enough to tell words apart, short enough to bring their forms together."""
+
+_SPOKEN: Final = 240
+"""Characters read of a tool's or a parameter's description."""
+_PARAMETERS: Final = 12
+"""Parameters read of a tool."""
 
 
 def growth(value: float, start: float, end: float) -> float:
@@ -91,31 +98,46 @@ def several(text: str) -> float:
 def files(texts: Sequence[str]) -> set[str]:
     """The names of files in some texts: words with an extension, without their folders."""
     words = {
-        word.lstrip("`'\"([{<") for text in texts if "." in text for word in _SPLIT.split(text) if "." in word[1:-1]
+        word for text in texts if "." in text for word in _SPLIT.split(text) if "." in word and "(" not in word[1:]
     }
-    matches = (_FILE.fullmatch(word) for word in words)
+    matches = (_FILE.fullmatch(word.strip(_AROUND)) for word in words)
     return {match[1] for match in matches if match}
 
 
-def misfit(text: str, tools: Sequence[Tool]) -> float:
+def misfit(text: str, tools: Sequence[Tool], offered: int) -> float:
     """How little the tools on offer have to do with the request: a weak model calls one all the same.
 
     Word overlap, both ways: how much of the best tool's name is in the request, and how much of the request any tool
-    speaks of. A long request speaks of more than a tool can, so the sign fades out with its length.
+    speaks of. A long request speaks of more than a tool can, and among many tools there is always one that seems to
+    fit, so the sign fades out with both.
     """
-    asked = _stems(text)
-    short = 1.0 - growth(len(asked), 40, 160)
-    if not asked or not tools or not short:
+    asked = _stems(_HUMP.sub(" ", text))
+    weight = (1.0 - growth(len(asked), 40, 160)) * (1.0 - growth(offered, 6, 24))
+    if not asked or not tools or not weight:
         return 0.0
     named = covered = 0.0
     for tool in tools:
-        name = _stems(tool.name.replace("_", " ").replace(".", " "))
-        spoken = name | _stems(tool.description) | _stems(tool.parameters.replace("_", " "))
+        name = _stems(_spaced(tool.name[:_SPOKEN]))
+        spoken = name | _stems(_described(tool))
         named = max(named, len(asked & name) / len(name) if name else 0.0)
         covered = max(covered, len(asked & spoken) / len(asked))
-    return (1.0 - (named + covered) / 2) * short
+    return (1.0 - (named + covered) / 2) * weight
+
+
+def _described(tool: Tool) -> str:
+    said = [tool.description[:_SPOKEN]]
+    for name, schema in islice(tool.parameters.items(), _PARAMETERS):
+        said.append(_spaced(str(name)[:_SPOKEN]))
+        description = schema.get("description") if isinstance(schema, Mapping) else None
+        if isinstance(description, str):
+            said.append(description[:_SPOKEN])
+    return " ".join(said)
+
+
+def _spaced(name: str) -> str:
+    """An identifier's words."""
+    return _HUMP.sub(" ", name.replace("_", " ").replace(".", " "))
 
 
 def _stems(text: str) -> set[str]:
-    words = _WORD.findall(_HUMP.sub(" ", text).lower())
-    return {word[:_STEM] for word in words if word not in _COMMON}
+    return {word[:_STEM] for word in _WORD.findall(text.lower()) if word not in _COMMON}

@@ -19,7 +19,7 @@ class Series(Generic[Kind]):
     every label made a string again; a call touches some twenty of them."""
 
     def __init__(self, metric: Kind) -> None:
-        self._metric = metric
+        self._metric: Kind = metric
         self._children: dict[tuple[str, ...], Kind] = {}
 
     def labels(self, *values: str) -> Kind:

@@ -35,6 +35,14 @@ class History:
         self._ids: set[str] = set()
         self._json_files: set[str] = set()
         self.closing: list[str] = []  # the last lines of the result before, pointers resolved
+        self._message = -1
+
+    def follow(self, part: Part) -> None:
+        """Take note of which message comes next: only a message right before can be called the result before."""
+        again = part.kind == "tool_result" and part.message == self._message
+        if again or part.message > self._message + 1:
+            self.closing = []
+        self._message = part.message
 
     def open(self, name: str) -> None:
         """Begin a new source of lines; `name` is how a pointer speaks of it."""

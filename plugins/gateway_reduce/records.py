@@ -21,7 +21,6 @@ FEWEST = 2  # records
 LEAST_GAIN = 40  # characters a table has to save
 FULL = 0.75  # the share of a table's cells that records must fill to count as alike
 ABSENT = "∅"
-_ABSENT = re.compile(r"∅|\\u2205")
 
 # A number such as 1.10 or 1e5 would not survive Python's float as written; it travels in a string between these.
 _OPEN, _CLOSE = "\ue0f0", "\ue0f1"
@@ -34,11 +33,12 @@ Json = dict[str, Any]
 class _Shape:
     """What like records have in common: each key with the shape of its values, `None` for plain ones.
 
-    `listed` is true where each value is a list of such records. `saved` counts the characters of JSON that go when
-    the keys are written once, nested shapes included.
+    `listed` is true where each value is a list of such records, `holes` where some record lacks a key. `saved` counts
+    the characters of JSON that go when the keys are written once. The last two include nested shapes.
     """
 
     columns: dict[str, _Shape | None]
+    holes: bool
     saved: int
     listed: bool = False
 
@@ -55,11 +55,12 @@ def tabulate(text: str) -> str:
         value = _parse(text)
         if "\\u001b" in text or "\\u001B" in text:
             value = _clean_strings(value, DEEPEST)
-        written = _write(value if _ABSENT.search(text) else _shorten(value, DEEPEST))
+        ambiguous = ABSENT in text or "\\u2205" in text
+        written = _write(value if ambiguous else _shorten(value, DEEPEST))
         written.encode()
     except (ValueError, RecursionError):  # UnicodeEncodeError (a lone surrogate) is a ValueError
         return text
-    return _LITERAL.sub(r"\1", written)
+    return _LITERAL.sub(r"\1", written) if _OPEN in written else written
 
 
 def _parse(text: str) -> Any:
@@ -130,11 +131,10 @@ def _table(value: Any, records: list[Json], keys: list[str], depth: int) -> Any:
     shape = _shape(records, keys, depth)
     table: Json = {"note": NOTE, "columns": _columns(shape)}
     if shape.saved - len(_write(table)) < LEAST_GAIN:
-        rows = [{key: _shorten(item, depth - 1) for key, item in record.items()} for record in records]
-        return _like(value, rows)
-    table["rows"] = _like(value, [_row(record, shape, depth) for record in records])
-    if f'"{ABSENT}"' in _write(table["rows"]):
+        return _like(value, [{key: _shorten(item, depth - 1) for key, item in record.items()} for record in records])
+    if shape.holes:
         table["absent"] = ABSENT
+    table["rows"] = _like(value, [_row(record, shape, depth) for record in records])
     return table
 
 
@@ -162,13 +162,14 @@ def _shape(records: list[Json], keys: list[str], depth: int, *, listed: bool = F
     if not depth:
         raise _NotPlainJson("too deep")
     columns: dict[str, _Shape | None] = {}
-    saved = 0
+    saved, holes = 0, False
     for key in keys:
         values = [record[key] for record in records if key in record]
         inner = columns[key] = _inner_shape(values, depth - 1)
         saved += len(values) * (len(key) + 3) - (len(records) - len(values)) * (len(ABSENT) + 3)
         saved += inner.saved if inner else 0
-    return _Shape(columns, saved, listed)
+        holes = holes or len(values) < len(records) or (inner is not None and inner.holes)
+    return _Shape(columns, holes, saved, listed)
 
 
 def _inner_shape(values: list[Any], depth: int) -> _Shape | None:
@@ -196,12 +197,18 @@ def _columns(shape: _Shape) -> list[Any]:
 
 
 def _row(record: Json, shape: _Shape, depth: int) -> list[Any]:
-    return [_cell(record[key], inner, depth - 1) if key in record else ABSENT for key, inner in shape.columns.items()]
+    row: list[Any] = []
+    for key, inner in shape.columns.items():
+        value = record.get(key, ABSENT)
+        if isinstance(value, list | dict):
+            value = _cell(value, inner, depth - 1)
+        row.append(value)
+    return row
 
 
 def _cell(value: Any, shape: _Shape | None, depth: int) -> Any:
-    if value is None or shape is None:
-        return _shorten(value, depth) if isinstance(value, list | dict) else value
+    if shape is None:
+        return _shorten(value, depth)
     if shape.listed:
         return [_row(item, shape, depth - 1) for item in value]
     return _row(value, shape, depth)

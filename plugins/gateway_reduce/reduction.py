@@ -16,7 +16,7 @@ from gateway_reduce.blobs import drop_base64
 from gateway_reduce.history import History
 from gateway_reduce.memo import Memo
 from gateway_reduce.records import tabulate
-from gateway_reduce.repeats import Pointing, same_result
+from gateway_reduce.repeats import POINTER, Pointing, closing_lines, same_result
 from gateway_reduce.terminal import clean
 from gateway_reduce.tokens import Tokens, digest
 
@@ -95,10 +95,12 @@ class Reduction:
 
     def _next(self, history: History, part: Part) -> Rewrite:
         """Rewrite one part and add what the model will see of it to the history."""
+        history.follow(part)
         if part.kind != "tool_result":
             history.read(part)
             return UNTOUCHED
         if len(part.text) > LARGEST:
+            history.closing = []
             return UNTOUCHED
         cleaned = self._clean(part.text, as_records=not history.is_json_file(part))
         return self._point(history, part, cleaned) if self._repeats else cleaned
@@ -113,6 +115,8 @@ class Reduction:
         return known
 
     def _clean_anew(self, text: str, *, as_records: bool) -> Rewrite:
+        if POINTER in text:  # it has been through here: what was not worth cleaning then is not worth it now
+            return UNTOUCHED
         now = text
         names: list[str] = []
         for name, transform in self._steps:
@@ -122,7 +126,7 @@ class Reduction:
                 names.append(name)
         if now == text:
             return UNTOUCHED
-        removed = self._tokens.count(text) - self._tokens.count(now)
+        removed = self._tokens.removed(text, now)
         return Rewrite(now, tuple(names), removed) if removed >= self._min_gain else UNTOUCHED
 
     def _point(self, history: History, part: Part, cleaned: Rewrite) -> Rewrite:
@@ -133,6 +137,7 @@ class Reduction:
         if same is not None:
             mark, gain = same
             history.remember(part, name)
+            history.closing = closing_lines(text)
             return Rewrite(mark, (*cleaned.transforms, "repeats"), cleaned.removed + gain)
         pointing = Pointing(history, self._tokens, text)
         rewritten = pointing.rewrite()
@@ -147,7 +152,7 @@ def _chain(parts: Sequence[Part]) -> list[bytes]:
     keys: list[bytes] = []
     key = b""
     for part in parts:
-        kind = f"{part.kind}\0{part.role}\0{part.call_id}\0{part.tool}\0{len(part.text)}\0{part.text}"
+        kind = f"{part.message}\0{part.kind}\0{part.role}\0{part.call_id}\0{part.tool}\0{len(part.text)}\0{part.text}"
         key = xxhash.xxh3_128_digest(key + kind.encode("utf-8", "surrogatepass"))
         keys.append(key)
     return keys

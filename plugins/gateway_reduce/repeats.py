@@ -13,9 +13,9 @@ import orjson
 from gateway_reduce.history import SHORTEST_SEED, SHORTEST_TAILED, History
 from gateway_reduce.tokens import Tokens
 
+POINTER = "[above: "  # how every pointer begins
 LEAST_CHARACTERS = 60  # of a run of lines, before its tokens are counted at all
 LEAST_GAIN = 16  # tokens a pointer has to save
-LEAST_CLOSING_GAIN = 8  # tokens; a prompt and its directory are short, and stand under every result
 ANCHOR = 32  # characters quoted of the first line
 LONGEST_CLOSING = 12  # lines
 
@@ -31,13 +31,17 @@ def same_result(history: History, tokens: Tokens, text: str) -> tuple[str, int] 
     if name is None or is_mark(text):
         return None
     mark = f"[above: the same as {name}{_beginning(text)}]"
-    gain = tokens.count(text) - tokens.count(mark)
+    gain = tokens.removed(text, mark)
     return (mark, gain) if gain >= LEAST_GAIN else None
 
 
 def is_mark(line: str) -> bool:
     """Whether a line is a pointer or ends in one."""
-    return line.endswith("]") and "[above: " in line
+    return line.endswith("]") and POINTER in line
+
+
+def closing_lines(text: str) -> list[str]:
+    return text.split("\n")[-LONGEST_CLOSING:]
 
 
 class Pointing:
@@ -53,7 +57,9 @@ class Pointing:
         self._quoted = _holds_lines(text)
         self._break = "\\n" if self._quoted else "\n"
         self._written = text.split(self._break)
-        self._lines = [_FIXED if is_mark(line) else line for line in self._written]
+        self._lines = self._written
+        if POINTER in text:
+            self._lines = [_FIXED if is_mark(line) else line for line in self._written]
         if self._quoted:
             self._lines = [_unescaped(line) for line in self._lines]
             self._lines[0] = self._lines[-1] = _FIXED
@@ -90,12 +96,12 @@ class Pointing:
 
     def _gain(self, at: int, count: int, mark: str) -> int:
         gone = self._break.join(self._written[at : at + count])
-        return self._tokens.count(gone) - self._tokens.count(mark)
+        return self._tokens.removed(gone, mark)
 
     def _replace(self, at: int, count: int, mark: str) -> int:
         """Put `mark` in the place of `count` lines if that saves enough, else keep them."""
         gain = self._gain(at, count, mark)
-        if gain < (LEAST_GAIN if at < self._end else LEAST_CLOSING_GAIN):
+        if gain < LEAST_GAIN:
             return self._keep(at, count)
         self.removed += gain
         return self._point(count, mark)
@@ -107,7 +113,7 @@ class Pointing:
         count = 0
         while count < most and lines[-1 - count] == before[-1 - count] and lines[-1 - count] != _FIXED:
             count += 1
-        worth = count and self._gain(len(lines) - count, count, _closing_mark(count)) >= LEAST_CLOSING_GAIN
+        worth = count and self._gain(len(lines) - count, count, _closing_mark(count)) >= LEAST_GAIN
         return count if worth else 0
 
     def _same_line(self, at: int) -> int:
@@ -146,8 +152,9 @@ class Pointing:
 
     def _block_mark(self, at: int, count: int, place: int) -> str:
         where = self._history.name_at(place)
-        first, last = _NUMBER.match(self._lines[at]), _NUMBER.match(self._lines[at + count - 1])
-        if first and last and int(last[1]) - int(first[1]) == count - 1:
+        end = at + count - 1 - (count > 1 and not self._lines[at + count - 1])  # a text ends in an empty line
+        first, last = _NUMBER.match(self._lines[at]), _NUMBER.match(self._lines[end])
+        if first and last and int(last[1]) - int(first[1]) == end - at:
             return f"[above: lines {first[1]}-{last[1]} as in {where}]"
         lines = "this line" if count == 1 else f"{count} lines"
         return f"[above: {lines} as in {where}{self._from(self._lines[at])}]"

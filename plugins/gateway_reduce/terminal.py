@@ -38,7 +38,7 @@ def clean(text: str) -> str:
 
 def _unpad_numbers(text: str) -> str:
     """Line numbers as `cat -n` writes them, without the blanks that right-align them."""
-    if not text.startswith(" ") and "\n  " not in text:
+    if "\t" not in text and "→" not in text:
         return text
     numbers = [int(number) for number in _NUMBERED.findall(text)]
     # One more than the one before: anything else is a column of figures, whose alignment may matter.

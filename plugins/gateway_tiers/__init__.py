@@ -119,5 +119,6 @@ def _reason(selection: Selection, want: Wanted, doubt: str | None) -> str:
 def _for_a_header(reason: str) -> str:
     """One line of ASCII: names come from a configuration, and this goes into a response header."""
     line = " ".join(reason.encode("ascii", "replace").decode("ascii").split())
-    line = "".join(character for character in line if character.isprintable())
+    if not line.isprintable():
+        line = "".join(character for character in line if character.isprintable())
     return line if len(line) <= _LONGEST_REASON else f"{line[: _LONGEST_REASON - 3]}..."

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from gateway.api import Deployment, RouteView
 from gateway_tiers.forecast import Expected, Forecast
@@ -19,8 +18,7 @@ WILDCARD: Final = "serves only what is asked for by name"
 _TOLERANCE: Final = 1e-9
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A deployment with what the request would cost there; `skipped` says why it cannot serve it."""
 
     deployment: Deployment
@@ -30,52 +28,56 @@ class Candidate:
 
 def candidates(view: RouteView, forecast: Forecast) -> list[Candidate]:
     """All deployments in the file's order, and those that serve just what was asked."""
+    rules = _Rules(view, forecast)
     resolved = {one.name: one for one in view.asked.deployments}
     active = {one.name for one in view.deployments}
     # A wildcard asked for by a model's name is there twice: as the pattern, and as what it means for this model.
     pool = [resolved.get(one.name, one) for one in view.deployments]
     pool += [one for one in resolved.values() if one.name not in active]
-    found = []
-    for deployment in pool:
-        reason = _cannot(deployment, view)
-        if reason is None and deployment.wildcard and deployment.name not in resolved:
-            reason = WILDCARD
-        if reason in (None, COOLING) and (above := _above(deployment, view, forecast)):
-            reason = f"{above}; {reason}" if reason else above
-        found.append(Candidate(deployment, forecast.expect(deployment), reason))
-    return found
+    return [Candidate(one, forecast.expect(one), rules.against(one)) for one in pool]
 
 
-def _cannot(deployment: Deployment, view: RouteView) -> str | None:
-    # An empty set of capabilities means that nothing is known of them.
-    missing = view.needs - deployment.capabilities if deployment.capabilities else frozenset()
-    if missing:
-        return f"{LACKS} {', '.join(sorted(missing))}"
-    window = deployment.context_window
-    need = view.sizes.trimmed + view.sizes.output
-    if window is not None and need > window:
-        return f"{WINDOW}: {window} tokens for {need}"
-    if view.budget.free_only and not _free(deployment):
-        return NOT_FREE
-    return COOLING if deployment.name in view.cooling else None
+class _Rules:
+    """What this request demands of a deployment."""
+
+    def __init__(self, view: RouteView, forecast: Forecast) -> None:
+        self._view = view
+        self._forecast = forecast
+        self._tokens = view.sizes.trimmed + view.sizes.output
+        asked = view.asked
+        self._asked = frozenset(one.name for one in asked.deployments)
+        self._has_ceiling = asked.kind in {"deployment", "known"}
+        self._limit = None if asked.price is None else forecast.uncached(asked.price) * (1 + _TOLERANCE)
+
+    def against(self, deployment: Deployment) -> str | None:
+        """Why the deployment cannot or may not serve, `None` where it can."""
+        view, name = self._view, deployment.name
+        # An empty set of capabilities means that nothing is known of them.
+        if deployment.capabilities and not view.needs <= deployment.capabilities:
+            return f"{LACKS} {', '.join(sorted(view.needs - deployment.capabilities))}"
+        if deployment.context_window is not None and self._tokens > deployment.context_window:
+            return f"{WINDOW}: {deployment.context_window} tokens for {self._tokens}"
+        if view.budget.free_only and not _free(deployment):
+            return NOT_FREE
+        if deployment.wildcard and name not in self._asked:
+            return WILDCARD
+        above = self._above(deployment) if self._has_ceiling else None
+        if name in view.cooling:
+            return f"{above}; {COOLING}" if above else COOLING
+        return above
+
+    def _above(self, deployment: Deployment) -> str | None:
+        asked, exactly = self._view.asked, deployment.name in self._asked
+        if self._limit is None:
+            above = asked.tier is not None and deployment.tier.rank > asked.tier.rank and not exactly
+            return f"{ABOVE} by its tier, as the price of that is unknown" if above else None
+        if deployment.price is None:
+            return None if exactly else f"{UNPRICED} {ABOVE}"
+        return ABOVE if self._forecast.uncached(deployment.price) > self._limit else None
 
 
 def _free(deployment: Deployment) -> bool:
     return deployment.price is not None and deployment.price.free
-
-
-def _above(deployment: Deployment, view: RouteView, forecast: Forecast) -> str | None:
-    asked = view.asked
-    if asked.kind not in {"deployment", "known"}:
-        return None
-    exactly = any(one.name == deployment.name for one in asked.deployments)
-    if asked.price is None:
-        above = asked.tier is not None and deployment.tier.rank > asked.tier.rank and not exactly
-        return f"{ABOVE} by its tier, as the price of that is unknown" if above else None
-    if deployment.price is None:
-        return None if exactly else f"{UNPRICED} {ABOVE}"
-    limit = forecast.uncached(asked.price) * (1 + _TOLERANCE)
-    return ABOVE if forecast.uncached(deployment.price) > limit else None
 
 
 def as_asked(view: RouteView, forecast: Forecast) -> list[Candidate]:
@@ -91,7 +93,7 @@ def relent(pool: Sequence[Candidate]) -> list[Candidate]:
     those that are both. A request that costs more than was asked for, or may fail, is better than none."""
     for doubts in ({ABOVE}, {COOLING}, {ABOVE, COOLING}):
         if any(_doubts(one) == doubts for one in pool):
-            return [replace(one, skipped=None) if _doubts(one) == doubts else one for one in pool]
+            return [one._replace(skipped=None) if _doubts(one) == doubts else one for one in pool]
     return []
 
 

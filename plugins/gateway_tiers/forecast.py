@@ -6,8 +6,7 @@ last turn and at any other. The formula is in docs/explanation/routing.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from gateway.api import Deployment, Price, RouteView
 from gateway_tiers.settings import TiersSettings
@@ -17,70 +16,92 @@ _SLACK: Final = 0.01
 """Share by which two estimates of the same text may differ."""
 
 
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """USD for this request, `None` where the price is unknown, and USD for it and the turns that likely follow; both
-    with the better of the two bodies."""
+class Expected(NamedTuple):
+    """USD for this request with the better of the two bodies (`None`: the price is unknown), which body that is, and
+    whether the upstream has the session's last prompt cached."""
 
     usd: float | None
-    horizon_usd: float | None
     trimmed: bool
+    warm: bool
 
 
 class Forecast:
-    """Expected costs of one request."""
+    """Expected costs of one request. A hundred deployments are asked about within a fraction of a millisecond, so what
+    does not depend on the deployment is worked out once."""
 
     def __init__(self, view: RouteView, settings: TiersSettings) -> None:
-        self._settings = settings
-        self._warmth = view.warmth
-        self._sizes = view.sizes
         warmth, sizes = view.warmth, view.sizes
-        self._grown = max(0, sizes.original - warmth.original_tokens)
-        cut_before = warmth.original_tokens - warmth.sent_tokens
-        cut_now = sizes.original - sizes.trimmed
+        self._settings = settings
+        self._warmth = warmth
+        self._sizes = sizes
+        self._any_warm = warmth.deployment is not None and warmth.sent_tokens >= settings.min_prefix
+        grown = max(0, sizes.original - warmth.original_tokens) if warmth.deployment else 0
+        self._growth = max(grown, sizes.output)
+        self._shorter = sizes.trimmed <= sizes.original
+        self._prompt = min(sizes.trimmed, sizes.original)
+        self._caches = self._prompt >= settings.min_prefix
         # A message is cut when it enters the conversation, so what is cut now and was not cut in the last request must
         # lie in what came since. Where it cannot, an earlier part changes, and nothing behind the change is cached.
+        cut_before = warmth.original_tokens - warmth.sent_tokens
         slack = _SLACK * sizes.original
-        self._trimmed_is_warm = cut_now - cut_before <= self._grown + slack
-        self._original_is_warm = cut_before <= slack
-
-    def is_warm(self, deployment: Deployment) -> bool:
-        """Whether the upstream likely has the last turn's prompt cached."""
-        warmth, settings = self._warmth, self._settings
-        if warmth.deployment is None or warmth.sent_tokens < settings.min_prefix:
-            return False
-        if deployment.name != warmth.deployment and deployment.model != warmth.model:
-            return False
-        return warmth.age < settings.warm_seconds_by_provider.get(deployment.provider, settings.warm_seconds)
+        cut_now = sizes.original - sizes.trimmed
+        self._trimmed_prefix = warmth.sent_tokens if cut_now - cut_before <= grown + slack else 0
+        self._original_prefix = warmth.sent_tokens if cut_before <= slack else 0
 
     def expect(self, deployment: Deployment) -> Expected:
-        price, sizes = deployment.price, self._sizes
-        warm = self.is_warm(deployment)
-        prefix_trimmed = self._warmth.sent_tokens if warm and self._trimmed_is_warm else 0
-        prefix_original = self._warmth.sent_tokens if warm and self._original_is_warm else 0
-        if price is None:
-            return Expected(None, None, trimmed=prefix_trimmed >= prefix_original)
-        usd, horizon = self._cost(price, sizes.trimmed, prefix_trimmed)
-        # With the same prefix cached the shorter body is the cheaper one; only an uneven cache makes it a question.
-        if sizes.trimmed > sizes.original or prefix_original > prefix_trimmed:
-            other, other_horizon = self._cost(price, sizes.original, prefix_original)
-            if other_horizon < horizon:
-                return Expected(other, other_horizon, trimmed=False)
-        return Expected(usd, horizon, trimmed=True)
+        price = deployment.price
+        if self._any_warm and self._is_warm(deployment):
+            trimmed = self._prefers_trimmed(price)
+            return Expected(None if price is None else self._now(price, warm=True, trimmed=trimmed), trimmed, warm=True)
+        return Expected(None if price is None else self._cold(price), self._shorter, warm=False)
+
+    def over_horizon(self, deployment: Deployment, expected: Expected) -> float | None:
+        """USD for this request and those that likely follow in the session; `None` where the price is unknown."""
+        if deployment.price is None:
+            return None
+        return self._over_horizon(deployment.price, warm=expected.warm, trimmed=expected.trimmed)
 
     def uncached(self, price: Price) -> float:
         """USD for this request where nothing is cached."""
         return (self._sizes.trimmed * price.input + self._sizes.output * price.output) / _MILLION
 
-    def _cost(self, price: Price, prompt: int, prefix: int) -> tuple[float, float]:
-        """This turn, and this turn with the following ones: they read all of today's prompt from the cache and add as
-        much as the conversation last grew."""
-        caches = prompt >= self._settings.min_prefix
-        read = price.input if price.cache_read is None or not caches else price.cache_read
-        write = price.input if price.cache_write is None or not caches else price.cache_write
-        answer = self._sizes.output * price.output
-        prefix = min(prefix, prompt)
-        now = prefix * read + (prompt - prefix) * write + answer
-        growth = min(prompt, max(self._grown, self._sizes.output)) if self._warmth.deployment else self._sizes.output
-        later = prompt * read + growth * write + answer
-        return now / _MILLION, (now + (self._settings.horizon - 1) * later) / _MILLION
+    def _is_warm(self, deployment: Deployment) -> bool:
+        warmth, settings = self._warmth, self._settings
+        if deployment.name != warmth.deployment and deployment.model != warmth.model:
+            return False
+        return warmth.age < settings.warm_seconds_by_provider.get(deployment.provider, settings.warm_seconds)
+
+    def _prefers_trimmed(self, price: Price | None) -> bool:
+        """Which body to send to an upstream that is warm. With the same prefix cached the shorter one is the cheaper;
+        only an uneven cache makes it a question."""
+        if self._original_prefix <= self._trimmed_prefix:
+            return self._shorter
+        if price is None:
+            return False
+        trimmed = self._over_horizon(price, warm=True, trimmed=True)
+        return trimmed <= self._over_horizon(price, warm=True, trimmed=False)
+
+    def _cold(self, price: Price) -> float:
+        """`_now` where nothing is cached, as it is nearly everywhere."""
+        write = price.input if price.cache_write is None or not self._caches else price.cache_write
+        return (self._prompt * write + self._sizes.output * price.output) / _MILLION
+
+    def _now(self, price: Price, *, warm: bool, trimmed: bool) -> float:
+        prompt = self._sizes.trimmed if trimmed else self._sizes.original
+        prefix = min(self._trimmed_prefix if trimmed else self._original_prefix, prompt) if warm else 0
+        read, write = self._cache_prices(price, prompt)
+        return (prefix * read + (prompt - prefix) * write + self._sizes.output * price.output) / _MILLION
+
+    def _over_horizon(self, price: Price, *, warm: bool, trimmed: bool) -> float:
+        """This turn and the following ones: each reads all of today's prompt from the cache and adds as much to it as
+        the conversation last grew."""
+        prompt = self._sizes.trimmed if trimmed else self._sizes.original
+        read, write = self._cache_prices(price, prompt)
+        later = (prompt * read + self._growth * write + self._sizes.output * price.output) / _MILLION
+        return self._now(price, warm=warm, trimmed=trimmed) + (self._settings.horizon - 1) * later
+
+    def _cache_prices(self, price: Price, prompt: int) -> tuple[float, float]:
+        if prompt < self._settings.min_prefix:
+            return price.input, price.input
+        read = price.input if price.cache_read is None else price.cache_read
+        return read, price.input if price.cache_write is None else price.cache_write

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gateway.api import RouteView, Tier
@@ -27,9 +27,13 @@ class Selection:
 
 def select(usable: Sequence[Candidate], wanted: Wanted, view: RouteView, forecast: Forecast) -> Selection:
     """`usable` may not be empty."""
-    tiers = {tier: _ranked([one for one in usable if one.deployment.tier is tier], view) for tier in Tier}
+    tiers: dict[Tier, list[Candidate]] = {tier: [] for tier in Tier}
+    for candidate in usable:
+        tiers[candidate.deployment.tier].append(candidate)
+    for serving in tiers.values():
+        serving.sort(key=_rank(view))
     chosen = next(tier for tier in _nearest(wanted.tier) if tiers[tier])
-    staying = _warm(usable, view, forecast)
+    staying = _warm(usable, view)
     if staying is None:
         return _from(tiers, chosen)
     first, tier = tiers[chosen][0], staying.deployment.tier
@@ -38,29 +42,30 @@ def select(usable: Sequence[Candidate], wanted: Wanted, view: RouteView, forecas
     name = staying.deployment.name
     if tier is not chosen and wanted.settled.rank >= tier.rank:
         return _from(tiers, tier, staying, f"stays on {name}: the score is close to {tier}")
-    if pays(staying, first):
+    if pays(staying, first, forecast):
         return _from(tiers, chosen)
     return _from(tiers, tier, staying, f"stays on {name}, which has the prompt cached")
 
 
-def pays(staying: Candidate, going: Candidate) -> bool:
+def pays(staying: Candidate, going: Candidate, forecast: Forecast) -> bool:
     """Whether reading the prompt anew at another upstream is earned back over the turns that likely follow. Where a
     price is unknown it is not: a hop that may lose is not made."""
-    if staying.expected.horizon_usd is None or going.expected.horizon_usd is None:
-        return False
-    return going.expected.horizon_usd < staying.expected.horizon_usd
+    stay = forecast.over_horizon(staying.deployment, staying.expected)
+    go = forecast.over_horizon(going.deployment, going.expected)
+    return stay is not None and go is not None and go < stay
 
 
-def _ranked(candidates: Sequence[Candidate], view: RouteView) -> list[Candidate]:
+def _rank(view: RouteView) -> Callable[[Candidate], tuple[bool, bool, float, int]]:
     """Free ones first where wanted (else last, as a reserve), then by expected dollars with the unknown last, then by
     priority. Sorting is stable, so the file's order decides what is left."""
+    prefer_free = view.routing.prefer_free
 
     def rank(candidate: Candidate) -> tuple[bool, bool, float, int]:
         price, usd = candidate.deployment.price, candidate.expected.usd
         free = price is not None and price.free
-        return free is not view.routing.prefer_free, usd is None, usd or 0.0, candidate.deployment.priority
+        return free is not prefer_free, usd is None, usd or 0.0, candidate.deployment.priority
 
-    return sorted(candidates, key=rank)
+    return rank
 
 
 def _nearest(tier: Tier) -> list[Tier]:
@@ -68,9 +73,9 @@ def _nearest(tier: Tier) -> list[Tier]:
     return sorted(Tier, key=lambda other: (abs(other.rank - tier.rank), other.rank < tier.rank))
 
 
-def _warm(usable: Sequence[Candidate], view: RouteView, forecast: Forecast) -> Candidate | None:
+def _warm(usable: Sequence[Candidate], view: RouteView) -> Candidate | None:
     """The candidate whose upstream has this session's prompt cached; the one used last before others of its model."""
-    warm = [one for one in usable if forecast.is_warm(one.deployment)]
+    warm = [one for one in usable if one.expected.warm]
     return next((one for one in warm if one.deployment.name == view.warmth.deployment), warm[0] if warm else None)
 
 

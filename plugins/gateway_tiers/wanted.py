@@ -39,17 +39,20 @@ def _told(tier: Tier, why: str) -> Wanted:
 
 def _by_score(complexity: Complexity, view: RouteView, settings: TiersSettings) -> Wanted:
     routing, prompt, left = view.routing, view.sizes.trimmed, view.budget.left
-    shift = budget_shift(view.budget, settings)
+    nearly_gone = left is not None and left < settings.budget_step_below
+    shift = 0.0 if nearly_gone else budget_shift(view.budget, settings)
     tier = tier_for(complexity.score - shift, prompt, routing)
     settled = tier_for(complexity.score - shift + settings.hysteresis, prompt, routing)
     score = f"score {complexity.score:.1f}"
-    why = f"{score} fits {tier}"
-    if left is not None and shift:
-        why = f"{score}, less {shift:.1f} with {left:.0%} of the budget left, fits {tier}"
+    why = (
+        f"{score}, less {shift:.1f} with {left:.0%} of the budget left, fits {tier}"
+        if shift
+        else f"{score} fits {tier}"
+    )
     if complexity.confidence < settings.min_confidence and tier.rank < routing.default_tier.rank:
         tier = tier_for(0.0, prompt, routing, at_least=routing.default_tier)
         why = f"{score}, but the kind of task is not clear: {tier}"
-    if left is not None and left < settings.budget_step_below and tier is not Tier.WEAK:
+    if nearly_gone and tier is not Tier.WEAK:
         # A prompt too long for the cheaper tier would gain nothing by being sent there.
         tier = tier_for(0.0, prompt, routing, at_least=Tier.at(tier.rank - 1))
         return Wanted(tier, f"{score}, one tier down with {left:.0%} of the budget left: {tier}", settled=tier)

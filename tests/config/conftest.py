@@ -1,4 +1,4 @@
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -46,8 +46,3 @@ def wrong(problems: Callable[..., list[Problem]]) -> Callable[..., list[str]]:
         return [f"{one.line}:{one.column} {one.message} | {one.expected}".removesuffix(" | ") for one in found]
 
     return from_text
-
-
-@pytest.fixture
-def no_env() -> Mapping[str, str]:
-    return {}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config import ConfigError, load
+from gateway.config import ConfigError, digest, load
 
 Wrong = Callable[..., list[str]]
 SHA = "sha256:" + "ab" * 32
@@ -84,18 +84,18 @@ def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
         # references
         ("server: {host: '${HST}'}", "1:16 HST is not set | a value in the environment, or a default: `${HST:-...}`"),
         ("server: {host: '${HST'}", "1:16 `server.host` has a `${` that is no reference | `${NAME}` or"),
-        ("server: {port: '${WORD}'}", "1:16 `server.port` is `word` | a whole number from 1 to 65535"),
+        ("server: {port: '${WORD}'}", "1:16 `server.port` is the value of WORD | a whole number from 1 to 65535"),
         # routing
         ("routing: {baseline: on}", "1:21 no model is named `on` (did you mean `one`?) | the name of a model"),
         ("routing: {force_strong_for: [planing]}", "1:30 no task type is named `planing` (did you mean `planning`?)"),
         ("routing: {task_types: {x: {points: 5}}}", "1:36 `routing.task_types.x.points` is `5` | a number from 1 to 4"),
-        ("routing: {task_types: {x: {patterns: []}}}", "1:24 `points` is missing | a number from 1 to 4"),
+        ("routing: {task_types: {x: {patterns: []}}}", "1:27 `points` is missing | a number from 1 to 4"),
         ("routing: {task_types: {x y: {points: 1}}}", "1:24 the name `x y` cannot be used | up to 64 letters"),
         (
             "routing: {task_types: {x: {points: 1, patterns: [ok, '(']}}}",
             "1:54 `(` is no regular expression: missing ), unterminated subpattern at position 0",
         ),
-        ("routing: {factors: {breadth: []}}", "1:30 `routing.factors.breadth` is an empty list | a list of at least"),
+        ("routing: {factors: {breadth: []}}", "1:30 `routing.factors.breadth` is an empty list | at least one of mapp"),
         ("routing: {factors: {breadth: [{up_to: 1, points: 0}]}}", "1:32 nothing holds above the last step"),
         ("routing: {factors: {breadth: [{points: 0}, {points: 1}]}}", "1:31 a step without `up_to` that is not the"),
         (
@@ -110,10 +110,10 @@ def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
         # money and keys
         ("budgets: {a: {limit_usd: -1, period: day}}", "1:26 `budgets.a.limit_usd` is `-1` | a number of 0 or more"),
         ("budgets: {a: {limit_usd: 1, period: week}}", "1:37 `budgets.a.period` is `week` | `day`, `month` or `total`"),
-        ("budgets: {a: {limit_usd: 1}}", "1:11 `period` is missing | `day`, `month` or `total`"),
+        ("budgets: {a: {limit_usd: 1}}", "1:14 `period` is missing | `day`, `month` or `total`"),
         ("budgets: {a: {limit_usd: , period: day}}", "1:15 `limit_usd` has no value | a number of 0 or more"),
         ("budgets: {a b: {limit_usd: 1, period: day}}", "1:11 the name `a b` cannot be used | up to 64 letters"),
-        (f"keys: [{{name: a, key: '{SHA}', budget: b}}]", "1:107 no budget is named `b` | a name under `budgets`"),
+        (f"keys: [{{name: a, key: '{SHA}', budget: b}}]", "1:106 no budget is named `b` | a name under `budgets`"),
         (f"keys: [{{name: master, key: '{SHA}'}}]", "1:15 the name `master` is that of `server.master_key` | any"),
         ("keys: [{name: a, key: 'sha256:12'}]", "1:23 `sha256:` without a digest behind it | `sha256:` and 64 hex"),
         ("keys: [{name: a, key: hunter2}]", "1:23 `keys[0].key`: secrets do not stand in this file | `${NAME}`, the"),
@@ -163,7 +163,7 @@ def model(more: str) -> str:
         ("name: 5.1, model: openai/b", '4:16 `tiers.base.models[0].name` is `5.1` | text: write it in quotes, "5.1"'),
         ("name: a, model: o/b, api_key: sk-1", "4:40 `tiers.base.models[0].api_key`: secrets do not stand in this"),
         ("name: a, model: o/b, api_base: ftp://h", "4:41 `ftp://h` is no address | `http://...` or `https://...`"),
-        ("name: a, model: o/b, price: {input: 1}", "4:31 `output` is missing | a number of 0 or more"),
+        ("name: a, model: o/b, price: {input: 1}", "4:38 `output` is missing | a number of 0 or more"),
         ("name: a, model: o/b, price: {input: -1, output: 0}", "4:46 `tiers.base.models[0].price.input` is `-1` |"),
         ("name: a, model: o/b, context_window: 0", "4:47 `tiers.base.models[0].context_window` is `0` | a whole"),
         ("name: a, model: o/b, transport: http", "4:42 `tiers.base.models[0].transport` is `http` | `auto` or `sdk`"),
@@ -182,7 +182,7 @@ def test_one_problem_of_a_model(wrong: Wrong, more: str, problem: str) -> None:
     [
         ("tiers: {}", "1:1 no tier has a model | one under `tiers.<tier>.models` at least"),
         ("tiers: {weak: {models: }}", "1:1 no tier has a model | one under `tiers.<tier>.models` at least"),
-        ("#tiers:\nstate: {}", "1:1 `tiers` is missing | a mapping with `weak`, `base` and `strong`"),
+        ("#tiers:\nstate: {}", "2:1 `tiers` is missing | a mapping with `weak`, `base` and `strong`"),
         (
             "tiers: {weak: {max_complexity: 9, models: [{name: a, model: o/a}]}, base: {}}",
             "1:75 `max_complexity` of `base` is 8, that of `weak` 9 | more than `weak` has",
@@ -214,17 +214,19 @@ def test_every_problem_is_told_at_once_and_in_order(wrong: Wrong) -> None:
         "3:30 no model is named `zz`",
         "5:3 `name` is missing",
         "5:3 `key` is missing",
-        "6:17 `keys[1].key`: secrets do not stand in this file",
+        "6:18 `keys[1].key`: secrets do not stand in this file",
     ]
 
 
 def test_keys_must_differ(wrong: Wrong) -> None:
     text = f"keys:\n- {{name: a, key: '{SHA}'}}\n- {{name: a, key: '{SHA}'}}\n- {{name: b, key: '${{KEY}}'}}\n"
+    text += f"- {{name: c, key: 'sha256:{digest('k')}'}}\n"
     text += "server: {master_key: '${KEY}'}\n"
     assert [found.split(" | ")[0] for found in wrong(text)] == [
         "3:10 the name `a` is given twice",
         "3:18 the same key as in line 2",
-        "4:18 the same key as in line 5",
+        "4:18 the same key as in line 6",
+        "5:18 the same key as in line 6",
     ]
 
 

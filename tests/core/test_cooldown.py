@@ -16,9 +16,7 @@ class Clock:
 
 def error(status: int | None = None, *, retryable: bool = True, retry_after: float | None = None) -> UpstreamError:
     fault = "status" if status else "reset"
-    return UpstreamError(
-        "no", fault=fault, status=status, retryable=retryable, retry_after=retry_after, elsewhere=True
-    )
+    return UpstreamError("no", fault=fault, status=status, retryable=retryable, retry_after=retry_after, elsewhere=True)
 
 
 @pytest.fixture

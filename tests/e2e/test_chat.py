@@ -212,7 +212,7 @@ async def test_a_stream_that_fails_before_its_first_chunk_is_healed_elsewhere(cl
 
 
 async def test_a_stream_that_breaks_off_shows_an_error_and_is_charged(client, gateway, upstream):
-    upstream.reply(chunks=("a", "b", "c", "d"), cut_after=3)
+    upstream.reply(chunks=("a", "b", "c", "d"), cut_after=3, gap=0.1)
     raw = await client.chat.completions.with_raw_response.create(model="auto", messages=HELLO, stream=True)
     text = ""
     with pytest.raises(openai.APIError):

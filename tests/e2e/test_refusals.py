@@ -5,15 +5,16 @@ import json
 
 import aiohttp
 import pytest
+from multidict import CIMultiDict
 
 from gateway.testing import running, tiers_yaml
 
 BODY = {"model": "auto", "messages": [{"role": "user", "content": "hi"}]}
 
 
-async def post(url: str, **how) -> tuple[int, dict, dict]:
+async def post(url: str, **how) -> tuple[int, dict, CIMultiDict[str]]:
     async with aiohttp.ClientSession() as http, http.post(f"{url}/chat/completions", **how) as got:
-        return got.status, await got.json(), dict(got.headers)
+        return got.status, await got.json(), got.headers.copy()
 
 
 @pytest.mark.parametrize(
@@ -74,7 +75,7 @@ KEY_ENV = {"SCRIPTED_KEY": "sk-scripted", "ANN": "sk-ann", "BOB": "sk-bob", "MAS
 async def test_keys_are_required_as_soon_as_one_is_configured(upstream):
     async with running(tiers_yaml(upstream.url, plugins=["gateway_prometheus"], **KEYS), env=KEY_ENV) as gateway:
 
-        async def ask(key: str | None) -> tuple[int, dict, dict]:
+        async def ask(key: str | None) -> tuple[int, dict, CIMultiDict[str]]:
             headers = {"Authorization": f"Bearer {key}"} if key else {}
             return await post(gateway.url, json=BODY, headers=headers)
 

@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from gateway.api import CallRecord, Completed
 from gateway.money import Catalog, SqliteLedger
+
+settings.register_profile("unhurried", deadline=None, max_examples=60)  # a busy machine is not a failure
+settings.load_profile("unhurried")
 
 
 class Clock:

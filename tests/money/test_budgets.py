@@ -233,4 +233,4 @@ class BudgetLife(RuleBasedStateMachine):
 
 
 TestBudgetLife = BudgetLife.TestCase
-TestBudgetLife.settings = settings(max_examples=30, stateful_step_count=25, deadline=None)
+TestBudgetLife.settings = settings(max_examples=30, stateful_step_count=25)

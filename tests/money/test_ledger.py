@@ -86,7 +86,7 @@ async def test_the_same_record_twice_counts_once(ledger: SqliteLedger, call: Cal
 
 async def test_another_record_under_the_same_id_is_an_error(ledger: SqliteLedger, call: Call) -> None:
     await ledger.write(call("r1", cost_usd=1.0))
-    with pytest.raises(LedgerError, match="another record with the id r1"):
+    with pytest.raises(LedgerError, match="record r1: there is another record"):
         await ledger.write(call("r1", cost_usd=2.0))
     assert await ledger.spend_since(0) == 1.0
 

@@ -156,7 +156,7 @@ def test_what_the_map_leaves_out_is_unknown_and_never_free(tmp_path: Path) -> No
 
 
 def test_no_model_of_the_real_list_writes_its_cache_for_nothing(catalog: Catalog) -> None:
-    tariffs = [facts.tariff for key in catalog._map if (facts := catalog.lookup(key)) and facts.tariff]
+    tariffs = [facts.tariff for key in catalog.entries if (facts := catalog.lookup(key)) and facts.tariff]
     assert len(tariffs) > 2000
     for tariff in tariffs:
         for rates in (tariff.rates, *(step.rates for step in tariff.steps)):

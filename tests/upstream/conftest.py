@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from gateway.api import Deployment, Json, Tier
 from gateway.upstream import Streamed, Timeouts, Upstreams, Whole
+from gateway.upstream.library import load, warm
 from gateway.upstream.scripted import ScriptedUpstream
 
 HELLO: Json = {"model": "auto", "messages": [{"role": "user", "content": "hello"}]}
@@ -18,6 +20,16 @@ def deployment_of(model: str = "openai/gpt-4o-mini", **how: Any) -> Deployment:
     provider, _, upstream_model = model.partition("/")
     given = {"name": "under-test", "tier": Tier.BASE, "api_key": "sk-test-0123456789abcdef", **how}
     return Deployment(model=model, provider=provider, upstream_model=upstream_model, **given)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def litellm() -> Any:
+    """litellm with all that a call imports; pydantic warns of its types while they are made."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        module = load()
+        warm(module)
+    return module
 
 
 @pytest.fixture

@@ -100,6 +100,7 @@ def test_a_stream_that_spells_no_answer(events):
     ("error", "fault", "status", "retryable", "elsewhere"),
     [
         ({"message": "slow down", "code": 429}, "status", 429, True, True),
+        ({"message": "too many", "code": "503"}, "status", 503, True, True),
         ({"message": "bad field", "code": 400, "param": "x"}, "status", 400, False, False),
         ({"message": "gone", "code": "server_error"}, "protocol", None, True, True),
         ("plain words", "protocol", None, True, True),

@@ -70,7 +70,8 @@ def test_refusals(error, status, type, code, headers):
     ],
 )
 def test_upstream_errors(error, status, code):
-    found, body, _ = error_body(error, deployment="base-1")
+    error.deployment = "base-1"
+    found, body, _ = error_body(error)
     assert (found, body["error"]["code"]) == (status, code)
     assert set(body["error"]) == {"message", "type", "param", "code"}
 
@@ -78,7 +79,8 @@ def test_upstream_errors(error, status, code):
 @pytest.mark.parametrize("status", [401, 403])
 def test_our_credentials_are_neither_shown_nor_taken_for_the_callers(status):
     error = upstream(status=status, code="invalid_api_key", type="invalid_request_error")
-    _, body, _ = error_body(error, deployment="base-1")
+    error.deployment = "base-1"
+    _, body, _ = error_body(error)
     assert "base-1" in body["error"]["message"]
     assert "sk-secret" not in json.dumps(body)
     assert body["error"]["type"] == "upstream_error"

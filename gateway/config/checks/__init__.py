@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gateway.config.checks.access import check_access
+from gateway.config.checks.access import check_access, key_digest
 from gateway.config.checks.models import check_models
 from gateway.config.checks.plugins import check_plugins, plugin_parts
 from gateway.config.checks.references import check_references
@@ -16,7 +16,7 @@ from gateway.config.checks.routing import check_routing
 from gateway.config.document import Document
 from gateway.config.problems import Problem
 
-__all__ = ["crosscheck", "plugin_parts"]
+__all__ = ["crosscheck", "key_digest", "plugin_parts"]
 
 
 def crosscheck(document: Document, shipped_task_types: frozenset[str]) -> Iterator[Problem]:

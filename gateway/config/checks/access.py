@@ -9,7 +9,7 @@ from gateway.api import Path
 from gateway.config.checks.names import check_name, check_names
 from gateway.config.document import Document
 from gateway.config.problems import Problem, did_you_mean
-from gateway.config.values import MASTER
+from gateway.config.values import MASTER, digest
 
 _LEDGER = re.compile(r"sqlite:///[^?#]+(\?synchronous=(normal|full))?")
 
@@ -28,19 +28,27 @@ def _keys(document: Document) -> Iterator[Problem]:
     secrets: dict[str, Path] = {}
     master = document.at("server", "master_key")
     if isinstance(master, str):
-        secrets[master] = ("server", "master_key")
+        secrets[key_digest(document, ("server", "master_key"))] = ("server", "master_key")
     for path, entry in document.entries("keys"):
         name, secret, budget = entry.get("name"), entry.get("key"), entry.get("budget")
         if isinstance(name, str):
             yield from _key_name(document, (*path, "name"), name, names)
         if isinstance(secret, str):
+            secret = key_digest(document, (*path, "key"))
             if secret in secrets:
                 line = document.source.locate(secrets[secret]).line
                 yield document.source.problem((*path, "key"), f"the same key as in line {line}", "a key of its own")
             secrets.setdefault(secret, (*path, "key"))
         if isinstance(budget, str) and budget not in known:
-            message = f"no budget is named `{budget[:60]}`{did_you_mean(budget, known)}"
-            yield document.source.problem((*path, "budget"), message, "a name under `budgets`")
+            place = (*path, "budget")
+            message = f"no budget is named {document.source.shown(place, budget)}{did_you_mean(budget, known)}"
+            yield document.source.problem(place, message, "a name under `budgets`")
+
+
+def key_digest(document: Document, path: Path) -> str:
+    """The SHA-256 of the key at a path. A text of the file itself is the digest already."""
+    secret = str(document.at(*path))
+    return digest(secret) if path in document.references else secret.removeprefix("sha256:").lower()
 
 
 def _key_name(document: Document, path: Path, name: str, names: dict[str, Path]) -> Iterator[Problem]:
@@ -48,7 +56,9 @@ def _key_name(document: Document, path: Path, name: str, names: dict[str, Path])
         yield document.source.problem(path, f"the name `{MASTER}` is that of `server.master_key`", "any other name")
     elif name in names:
         line = document.source.locate(names[name]).line
-        yield document.source.problem(path, f"the name `{name[:60]}` is given twice", f"another; line {line} has it")
+        yield document.source.problem(
+            path, f"the name {document.source.shown(path, name)} is given twice", f"another; line {line} has it"
+        )
     yield from check_name(document, path, name)
     names.setdefault(name, path)
 
@@ -71,13 +81,13 @@ def _unset_keys(document: Document) -> Iterator[Problem]:
 def _urls(document: Document) -> Iterator[Problem]:
     state, ledger = document.at("state", "url"), document.at("ledger", "url")
     if isinstance(state, str) and state != "memory://":
-        yield document.source.problem(("state", "url"), f"`{_shown(state)}` is not supported", "`memory://`")
+        yield _unsupported(document, ("state", "url"), state, "`memory://`")
     if isinstance(ledger, str) and not _LEDGER.fullmatch(ledger):
         expected = "`sqlite:///relative/path` or `sqlite:////absolute/path`, with `?synchronous=full` if wanted"
-        yield document.source.problem(("ledger", "url"), f"`{_shown(ledger)}` is not supported", expected)
+        yield _unsupported(document, ("ledger", "url"), ledger, expected)
 
 
-def _shown(url: str) -> str:
-    """As much of a URL as may be repeated: a password can stand behind the scheme."""
+def _unsupported(document: Document, path: Path, url: str, expected: str) -> Problem:
     scheme, separator, _ = url.partition("://")
-    return f"{scheme[:20]}://..." if separator and scheme != "sqlite" else url[:60]
+    shown = f"{scheme}://..." if separator and scheme != "sqlite" else url  # a password can stand behind the scheme
+    return document.source.problem(path, f"{document.source.shown(path, shown)} is not supported", expected)

@@ -28,8 +28,9 @@ def check_models(document: Document) -> Iterator[Problem]:
         if isinstance(target, str):
             yield from _model(document, (*path, "model"), target, str(name))
         if isinstance(address, str) and not _ADDRESS.fullmatch(address) and not document.unset(*path, "api_base"):
-            message = f"`{address[:60]}` is no address"
-            yield document.source.problem((*path, "api_base"), message, "`http://...` or `https://...`")
+            place = (*path, "api_base")
+            message = f"{document.source.shown(place, address)} is no address"
+            yield document.source.problem(place, message, "`http://...` or `https://...`")
     if "tiers" in document.value and not any(True for _ in all_models(document)):
         yield document.source.problem(
             ("tiers",), "no tier has a model", "one under `tiers.<tier>.models` at least", key=True
@@ -43,26 +44,28 @@ def all_models(document: Document) -> Iterator[tuple[Path, dict[str, Any]]]:
 
 
 def _name(document: Document, path: Path, name: str, seen: dict[str, Path]) -> Iterator[Problem]:
+    shown = f"the name {document.source.shown(path, name)}"
     if name in seen:
         expected = f"a name of its own; the first is in line {document.source.locate(seen[name]).line}"
-        yield document.source.problem(path, f"the name `{name}` is given twice", expected)
+        yield document.source.problem(path, f"{shown} is given twice", expected)
     elif name in RESERVED:
-        yield document.source.problem(path, f"the name `{name}` has a meaning of its own", "any other name")
+        yield document.source.problem(path, f"{shown} has a meaning of its own", "any other name")
     elif not _NAME.fullmatch(name):
         expected = "letters, digits and . _ : / @ + -, and at most one `*`, at the end"
-        yield document.source.problem(path, f"the name `{name[:60]}` cannot be used", expected)
+        yield document.source.problem(path, f"{shown} cannot be used", expected)
     seen.setdefault(name, path)
 
 
 def _model(document: Document, path: Path, model: str, name: str) -> Iterator[Problem]:
+    shown = document.source.shown(path, model)
     if not _MODEL.fullmatch(model):
-        example = f"openai/{model}" if re.fullmatch(r"[\w.:-]{1,60}", model) else "openai/gpt-6-luna"
-        yield document.source.problem(path, f"`{model[:60]}` names no provider", f"`provider/model`, as in `{example}`")
+        example = f"openai/{model}" if re.fullmatch(r"`[\w.:-]{1,60}`", shown) else "openai/gpt-6-luna"
+        yield document.source.problem(path, f"{shown} names no provider", f"`provider/model`, as in `{example}`")
     elif "*" in model[:-1]:
-        yield document.source.problem(path, f"`{model[:60]}` has a `*` inside", "a `*` at the end only")
+        yield document.source.problem(path, f"{shown} has a `*` inside", "a `*` at the end only")
     elif model.endswith("*") and not name.endswith("*"):
         expected = "a `name` that ends in `*` too, or one model"
-        yield document.source.problem(path, f"`{model[:60]}` ends in `*` and the name does not", expected)
+        yield document.source.problem(path, f"{shown} ends in `*` and the name does not", expected)
 
 
 def _limits_ascend(document: Document) -> Iterator[Problem]:

@@ -15,7 +15,9 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:-]{0,63}")
 def check_name(document: Document, path: Path, name: str, *, key: bool = False) -> Iterator[Problem]:
     if not _NAME.fullmatch(name):
         expected = "up to 64 letters, digits and . _ @ : -"
-        yield document.source.problem(path, f"the name `{name[:70]}` cannot be used", expected, key=key)
+        yield document.source.problem(
+            path, f"the name {document.source.shown(path, name)} cannot be used", expected, key=key
+        )
 
 
 def check_names(document: Document, path: Path) -> Iterator[Problem]:

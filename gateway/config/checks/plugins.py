@@ -25,11 +25,15 @@ def check_plugins(document: Document) -> Iterator[Problem]:
             continue
         if name in seen:
             expected = f"it once; line {document.source.locate(seen[name]).line} has it"
-            yield document.source.problem(path, f"the plugin `{name[:60]}` is named twice", expected)
+            yield document.source.problem(
+                path, f"the plugin {document.source.shown(path, name)} is named twice", expected
+            )
         seen.setdefault(name, path)
         if settings is not None and not isinstance(settings, dict):
             yield document.source.problem(
-                (*path, name), f"the settings of `{name[:60]}` are no mapping", "`key: value` lines"
+                (*path, name),
+                f"the settings of {document.source.shown(path, name)} are no mapping",
+                "`key: value` lines",
             )
         elif settings and settings.get("fail") not in (None, "open", "closed"):
             message = "`fail` says whether a request goes on when this guard fails"

@@ -33,7 +33,7 @@ def _baseline(document: Document) -> Iterator[Problem]:
     baseline = document.at(*path)
     names = [model["name"] for _, model in all_models(document) if isinstance(model.get("name"), str)]
     if isinstance(baseline, str) and "/" not in baseline and baseline not in names:
-        message = f"no model is named `{baseline[:60]}`{did_you_mean(baseline, names)}"
+        message = f"no model is named {document.source.shown(path, baseline)}{did_you_mean(baseline, names)}"
         yield document.source.problem(path, message, "the name of a model in this file, or `provider/model`")
 
 
@@ -43,10 +43,9 @@ def _forced(document: Document, shipped: frozenset[str]) -> Iterator[Problem]:
     forced = document.at("routing", "force_strong_for")
     for at, name in enumerate(forced if isinstance(forced, list) else ()):
         if isinstance(name, str) and name not in known:
-            message = f"no task type is named `{name[:60]}`{did_you_mean(name, known)}"
-            yield document.source.problem(
-                ("routing", "force_strong_for", at), message, "a name of `routing.task_types`"
-            )
+            path = ("routing", "force_strong_for", at)
+            message = f"no task type is named {document.source.shown(path, name)}{did_you_mean(name, known)}"
+            yield document.source.problem(path, message, "a name of `routing.task_types`")
 
 
 def _patterns(document: Document) -> Iterator[Problem]:
@@ -55,10 +54,9 @@ def _patterns(document: Document) -> Iterator[Problem]:
         for at, pattern in enumerate(patterns if isinstance(patterns, list) else ()):
             reason = _fault(pattern) if isinstance(pattern, str) else None
             if reason:
-                message = f"`{pattern[:60]}` is no regular expression: {reason}"
-                yield document.source.problem(
-                    (*path, "patterns", at), message, "an expression that Python's `re` takes"
-                )
+                place = (*path, "patterns", at)
+                message = f"{document.source.shown(place, pattern)} is no regular expression: {reason}"
+                yield document.source.problem(place, message, "an expression that Python's `re` takes")
 
 
 def _fault(pattern: str) -> str | None:

@@ -61,13 +61,21 @@ def test_a_line_many_times_in_a_row(conversation):
     assert text == "begin\nstill waiting for the server\n[above: that line 49 times more]\nup"
 
 
+CLOSING = "\n(Open file: /klieret__test-repo/tests/missing_colon.py)\n(Directory: /klieret__test-repo/tests)\nbash-5.2$"
+
+
 def test_the_closing_lines_of_the_result_before(conversation):
-    closing = (
-        "\n(Open file: /repository/src/package_a/module_b.py, 4 lines)\n(Current directory: /repository/src)\nbash-$"
-    )
-    _, second, third = texts(optimize_body(conversation("one" + closing, "two" + closing, "three" + closing)))
+    _, second, third = texts(optimize_body(conversation("one" + CLOSING, "two" + CLOSING, "three" + CLOSING)))
     assert second == "two\n[above: the same 3 closing lines as the result before]"
     assert third == "three\n[above: the same 3 closing lines as the result before]"
+
+
+def test_a_result_between_is_the_result_before(conversation):
+    window = "\n".join(WINDOW)
+    assert texts(optimize_body(conversation(window, "one" + CLOSING, window, "two" + CLOSING)))[3] == "two" + CLOSING
+    body = conversation("one" + CLOSING, "a picture", "two" + CLOSING)
+    body["messages"][4]["content"] = [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}]
+    assert "the result before" not in texts(optimize_body(body))[2]
 
 
 def test_a_long_line_with_another_beginning(conversation):

@@ -115,7 +115,7 @@ def uncached(price, sizes):
     return sizes.trimmed * price.input + sizes.output * price.output
 
 
-@settings(max_examples=100)
+@settings(max_examples=40)
 @given(views(), complexities, hints)
 def test_every_decision(view, complexity, hint):
     plan = route(view, complexity, hint)
@@ -136,7 +136,7 @@ def test_every_decision(view, complexity, hint):
         assert all(one.price is not None and one.price.free for one in plan.deployments)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(views(), complexities, hints)
 def test_nothing_dearer_than_asked_unless_the_reason_says_so(view, complexity, hint):
     plan = route(view, complexity, hint)
@@ -147,7 +147,7 @@ def test_nothing_dearer_than_asked_unless_the_reason_says_so(view, complexity, h
         assert one.price is not None or one in view.asked.deployments
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(views(), complexities, hints)
 def test_inside_a_tier_the_order_is_by_expected_dollars(view, complexity, hint):
     plan = route(replace(view, warmth=Warmth(), routing=replace(view.routing, rewrite="always")), complexity, hint)

@@ -51,7 +51,7 @@ def test_low_confidence_never_lowers_a_tier(town):
         (3.0, 0.2, "weak"),  # 3.0 - 0.6
         (3.4, 0.2, "base"),
         (8.9, 0.11, "strong"),
-        (8.9, 0.05, "weak"),  # 8.9 - 0.9 is base, and one tier down from there
+        (8.9, 0.05, "base"),  # one tier down, and no shift on top
         (9.9, 0.05, "base"),
         (4.0, 0.09, "weak"),
         (1.0, 0.0, "weak"),

@@ -1,0 +1,141 @@
+"""The real process: start, serve, reload, drain, start again."""
+
+import asyncio
+import os
+import re
+import signal
+import sys
+from contextlib import asynccontextmanager
+
+import aiohttp
+from openai import AsyncOpenAI
+
+from gateway.testing import tiers_yaml
+
+HELLO = [{"role": "user", "content": "Say hello."}]
+SHIPPED = ["gateway_reduce", "gateway_complexity", "gateway_tiers", "gateway_prometheus"]
+
+
+class Process:
+    """`thriftgate serve` as a child process; its standard error is kept line by line."""
+
+    def __init__(self, child: asyncio.subprocess.Process) -> None:
+        self.child = child
+        self.lines: list[str] = []
+        self.news = asyncio.Condition()
+        self.root = ""
+
+    async def read(self) -> None:
+        while line := await self.child.stderr.readline():
+            async with self.news:
+                self.lines.append(line.decode())
+                self.news.notify_all()
+
+    async def said(self, pattern: str) -> re.Match:
+        """Wait for a line, however long it takes."""
+        async with self.news:
+            while True:
+                for line in self.lines:
+                    if found := re.search(pattern, line):
+                        return found
+                await self.news.wait()
+
+    async def get(self, path: str) -> tuple[int, dict]:
+        async with aiohttp.ClientSession() as http, http.get(f"{self.root}{path}") as got:
+            return got.status, await got.json()
+
+    async def ready(self) -> None:
+        while (await self.get("/readyz"))[0] != 200:
+            await asyncio.sleep(0.05)
+
+    def client(self) -> AsyncOpenAI:
+        return AsyncOpenAI(base_url=f"{self.root}/v1", api_key="sk-any", max_retries=0)
+
+
+@asynccontextmanager
+async def serving(config):
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "gateway", "serve", "--config", str(config), "--port", "0",
+        stderr=asyncio.subprocess.PIPE, env={**os.environ, "SCRIPTED_KEY": "sk-scripted"}, cwd=config.parent,
+    )  # fmt: skip
+    process = Process(child)
+    reading = asyncio.ensure_future(process.read())
+    try:
+        process.root = (await process.said(r"listens on (\S+)"))[1]
+        yield process
+    finally:
+        if child.returncode is None:
+            child.kill()
+        await child.wait()
+        await reading
+
+
+async def test_the_life_of_a_process(upstream, tmp_path):
+    config = tmp_path / "tiers.yaml"
+    config.write_text(tiers_yaml(upstream.url, plugins=SHIPPED))
+    async with serving(config) as process:
+        assert (await process.get("/livez"))[0] == 200  # before the provider layer is loaded
+        await process.ready()
+        async with process.client() as client:
+            first = await client.chat.completions.with_raw_response.create(model="auto", messages=HELLO)
+            assert first.headers["x-thriftgate-model"] in ("small", "middle")
+
+            config.write_text(config.read_text() + "\nnonsense: 1\n")
+            await process.said(r"is bad, the old configuration stays in force")
+            await client.chat.completions.create(model="auto", messages=HELLO)
+
+            config.write_text(tiers_yaml(upstream.url, routing={"rewrite": "never", "default_tier": "strong"}))
+            await process.said(r"tiers.yaml is in force")
+            reloaded = await client.chat.completions.with_raw_response.create(model="auto", messages=HELLO)
+            assert reloaded.headers["x-thriftgate-model"] == "large"
+
+            count = len([line for line in process.lines if "is in force" in line])
+            process.child.send_signal(signal.SIGHUP)
+            while len([line for line in process.lines if "is in force" in line]) == count:
+                await asyncio.sleep(0.05)
+
+            # Told to stop in the middle of a stream: it ends as it would have, and nothing new is let in.
+            upstream.reply(chunks=tuple(f"{n} " for n in range(20)), gap=0.05)
+            stream = await client.chat.completions.with_raw_response.create(model="auto", messages=HELLO, stream=True)
+            process.child.send_signal(signal.SIGTERM)
+            while (await process.get("/readyz"))[0] == 200:
+                await asyncio.sleep(0.01)
+            async with aiohttp.ClientSession() as http:
+                async with http.post(f"{process.root}/v1/chat/completions", json={}) as refused:
+                    assert refused.status == 503
+                    assert "retry-after" in refused.headers
+            text = "".join([chunk.choices[0].delta.content or "" async for chunk in stream.parse()])
+            assert text.split() == [str(n) for n in range(20)]
+        assert await process.child.wait() == 0
+
+    async with serving(config) as process:
+        for raw in (first, reloaded, stream):
+            status, record = await process.get(f"/v1/requests/{raw.headers['x-request-id']}")
+            assert status == 200
+            assert record["outcome"]["kind"] == "completed"
+
+
+async def test_a_killed_process_has_every_acknowledged_call_on_record(upstream, tmp_path):
+    config = tmp_path / "tiers.yaml"
+    config.write_text(tiers_yaml(upstream.url))
+    acknowledged: list[str] = []
+    async with serving(config) as process:
+        await process.ready()
+
+        async def ask() -> None:
+            async with process.client() as client:
+                while True:
+                    raw = await client.chat.completions.with_raw_response.create(model="small", messages=HELLO)
+                    acknowledged.append(raw.headers["x-request-id"])
+
+        asking = [asyncio.ensure_future(ask()) for _ in range(4)]
+        while len(acknowledged) < 60:
+            await asyncio.sleep(0.01)
+        process.child.kill()
+        await asyncio.gather(*asking, return_exceptions=True)
+    assert len(acknowledged) >= 60
+    async with serving(config) as process:
+        for id in acknowledged:
+            status, record = await process.get(f"/v1/requests/{id}")
+            assert status == 200, f"{id} is lost"
+            assert record["cost_usd"] > 0
