@@ -81,17 +81,17 @@ class Deployments:
 
     def _with_baseline(self, asked: Asked) -> Asked:
         """`auto` and tier names have no price of their own: savings compare with `routing.baseline`, or with the
-        first priced deployment of the tier asked for (of the strong tier for `auto`)."""
-        base: Deployment | None = None
-        if self._baseline is not None:
-            base = self._by_name.get(self._baseline)
-            if base is None:
-                return replace(self._concrete(self._baseline), name=asked.name, kind=asked.kind, tier=asked.tier,
-                               deployments=asked.deployments)  # fmt: skip
-        else:
-            tier = asked.tier or Tier.STRONG
-            priced = [d for d in self.all if d.tier is tier and d.price is not None and not d.wildcard]
-            base = min(priced, key=lambda d: (d.inactive is not None, d.priority), default=None)
+        first priced deployment of the tier asked for (of the strong tier for `auto`). Only what could really have
+        served counts, and never a stand-in: what nobody could have bought is no saving."""
+        named = self._by_name.get(self._baseline) if self._baseline is not None else None
+        if self._baseline is not None and named is None:
+            facts = self._catalog.lookup(self._baseline)
+            if facts is None:
+                return asked
+            return replace(asked, price=facts.price, price_model=facts.name, provider=facts.provider)
+        tier = named.tier if named is not None else asked.tier or Tier.STRONG
+        priced = [d for d in self.active if d.tier is tier and d.price is not None and not (d.wildcard or d.standby)]
+        base = named if named in priced else min(priced, key=lambda d: d.priority, default=None)
         if base is None:
             return asked
         return replace(asked, price=base.price, price_model=base.model, provider=base.provider)

@@ -142,10 +142,9 @@ class Pointing:
                 count += 1
             if count > best:
                 best, start = count, place
-        if at + best == end:
+        if at + best == end and self._gain(at, best, self._block_mark(at, best, start)) >= LEAST_GAIN:
             self._end = end  # the block takes the closing lines along
-        else:
-            best = min(best, self._end - at)
+        best = min(best, self._end - at)
         if sum(map(len, lines[at : at + best])) + best < LEAST_CHARACTERS:
             return 0
         return self._replace(at, best, self._block_mark(at, best, start))

@@ -39,6 +39,14 @@ def test_auto_is_compared_with_the_baseline_where_one_is_set():
     assert known.price.input > 0
 
 
+def test_what_cannot_serve_is_no_baseline():
+    gone = deployment("gone", Tier.STRONG, price=Price(9, 90), price_source="tiers.yaml", inactive="no key")
+    assert deployments(SMALL, gone, baseline="gone").resolve("auto").price is None
+    assert deployments(SMALL, gone, LARGE, baseline="gone").resolve("auto").price == LARGE.price
+    stand_in = deployment("stand-in", Tier.STRONG, price=Price(0, 0), price_source="tiers.yaml", standby=True)
+    assert deployments(stand_in).resolve("auto").price is None
+
+
 def test_a_tier_serves_with_its_own_deployments():
     asked = deployments(SMALL, LARGE).resolve("weak")
     assert asked.kind == "tier"
