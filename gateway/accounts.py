@@ -61,6 +61,8 @@ class Accounts:
         Raises `BudgetExhausted` when none fits.
         """
         assert call.plan is not None  # noqa: S101  # the pipeline routes before it reserves
+        if call.caller.budget is None:
+            return
         worst = {d: self._worst_case(call, d) for d in call.plan.deployments}
         fitting = list(call.plan.deployments)
         while True:

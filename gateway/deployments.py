@@ -10,6 +10,7 @@ from gateway.api import Asked, BadRequest, Deployment, Tier
 from gateway.money import Catalog
 
 AUTO = "auto"
+_REMEMBERED = 1000  # names, which callers choose freely where a wildcard serves them
 
 
 class Deployments:
@@ -26,6 +27,7 @@ class Deployments:
         self.active = tuple(d for d in self.all if d.inactive is None)
         self._by_name = {d.name: d for d in self.all}
         self._baseline = baseline
+        self._resolved: dict[str, Asked] = {}
 
     def get(self, name: str) -> Deployment | None:
         return self._by_name.get(name)
@@ -36,6 +38,14 @@ class Deployments:
 
     def resolve(self, model: str) -> Asked:
         """What `model` means. Raises `BadRequest` (404, `model_not_found`) for a name that nobody knows."""
+        known = self._resolved.get(model)
+        if known is None:
+            if len(self._resolved) >= _REMEMBERED:
+                self._resolved.clear()
+            known = self._resolved[model] = self._resolve(model)
+        return known
+
+    def _resolve(self, model: str) -> Asked:
         if model == AUTO:
             return self._with_baseline(Asked(name=model, kind="auto"))
         if model in Tier.__members__.values():

@@ -9,7 +9,7 @@ from gateway.call import Call
 def explanation(call: Call) -> Json:
     """What was decided for a call and why. Money in USD, sizes in tokens; `null` is unknown."""
     assert call.plan is not None  # noqa: S101  # the pipeline has decided
-    assert call.complexity is not None  # noqa: S101
+    assert call.complexity is not None  # noqa: S101  # as above
     plan, asked = call.plan, call.asked
     first = plan.deployments[0]
     removed = sum(edit.tokens_removed for edit in call.edits)

@@ -3,10 +3,12 @@ turns into tokens."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
+import orjson
+
+from gateway import wire
 from gateway.api import ChatRequest, Sizes, State, Tier, Warmth
 
 _TTL = 3600.0  # seconds; far beyond any provider's prompt cache
@@ -74,7 +76,7 @@ def max_output(request: ChatRequest) -> int | None:
 def prompt_chars(request: ChatRequest) -> int:
     """Characters of all that a model reads: the conversation's texts and the tools, without pictures' data."""
     tools = request.body.get("tools")
-    return sum(len(part.text) for part in request.parts) + (len(json.dumps(tools)) if tools else 0)
+    return sum(len(part.text) for part in request.parts) + (len(wire.dumps(tools)) if tools else 0)
 
 
 def _media_tokens(request: ChatRequest) -> int:
@@ -95,7 +97,7 @@ class Sessions:
 
     async def get(self, key: str) -> SessionState:
         raw = await self._state.get(f"session:{key}")
-        return SessionState(**json.loads(raw)) if raw is not None else SessionState()
+        return SessionState(**orjson.loads(raw)) if raw is not None else SessionState()
 
     async def remember(self, key: str, session: SessionState) -> None:
-        await self._state.set(f"session:{key}", json.dumps(asdict(session)).encode(), _TTL)
+        await self._state.set(f"session:{key}", orjson.dumps(session), _TTL)

@@ -74,6 +74,7 @@ class LocalModel:
             stdout=PIPE,
             stderr=DEVNULL,
             cwd=_HOME,
+            start_new_session=True,  # Ctrl-C is for the gateway, which still has answers to finish
         )
         try:
             async with asyncio.timeout(_START_WITHIN):

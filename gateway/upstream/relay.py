@@ -70,11 +70,13 @@ class Relay:
     async def stream(self, deployment: Deployment, body: Json, *, within: float, request_id: str) -> Streamed:
         """The answer's events. `within` bounds the wait for the head in seconds, `idle` the silence after it."""
         wait = min(within, self._timeouts.first_byte)
-        reply = await self._send(deployment, body, True, wait, request_id)
-        if reply.content_type in {"application/json", "text/html"}:
-            raw = await reply.whole()
-            read_answer(raw, secret=deployment.api_key)  # says what is wrong with it
-            raise broken("protocol", "the upstream answered a stream with a whole answer", retryable=False)
+        try:
+            async with asyncio.timeout(wait):
+                reply = await self._send(deployment, body, True, wait, request_id)
+                if reply.content_type in {"application/json", "text/html"}:
+                    raise not_a_stream(await reply.whole(), secret=deployment.api_key)
+        except TimeoutError:
+            raise broken("timeout", f"the upstream did not begin within {wait:g} s") from None
         return Streamed(_events(reply, deployment.api_key))
 
     async def _send(
@@ -162,6 +164,15 @@ def read_answer(raw: bytes, *, secret: str | None) -> dict[str, Any]:
             raise broken("protocol", "the upstream answered 200 with HTML", retryable=False) from None
         raise broken("protocol", "the upstream answered 200 with broken JSON") from None
     return check_answer(answer, secret=secret)
+
+
+def not_a_stream(raw: bytes, *, secret: str | None) -> UpstreamError:
+    """The error for a whole answer where a stream was asked for: what the answer says, where it says something."""
+    try:
+        read_answer(raw, secret=secret)
+    except UpstreamError as error:
+        return error
+    return broken("protocol", "the upstream answered a stream with a whole answer", retryable=False)
 
 
 async def _events(reply: Reply, secret: str | None) -> AsyncGenerator[bytes, None]:

@@ -84,8 +84,9 @@ class Upstreams:
 
     async def close(self) -> None:
         """Closes every connection and ends the local model. A thread that still imports is left to end by itself."""
-        if self._starting_local is not None:
-            self._starting_local.cancel()
+        for task in (self._loading, self._warming, self._starting_local):
+            if task is not None:
+                task.cancel()
         await self._local.close()
         if self._client is not None:
             await self._client.close()

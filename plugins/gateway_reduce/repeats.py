@@ -183,7 +183,7 @@ class Pointing:
 
 def _holds_lines(text: str) -> bool:
     """Whether a text is a JSON document of one line with lines of text inside."""
-    if text[:1] not in ("{", "[") or "\\n" not in text or "\n" in text:
+    if text[:1] not in ("{", "[") or "\\n" not in text or "\n" in text.rstrip():
         return False
     try:
         orjson.loads(text)

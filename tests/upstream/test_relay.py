@@ -284,3 +284,10 @@ async def test_the_echo_depends_on_the_prompt_alone() -> None:
 
         assert await ask("one") == await ask("one")
         assert await ask("one") != await ask("another")
+
+
+async def test_a_whole_answer_is_no_stream(up, call, deployment) -> None:
+    up.reply(body=b'{"choices": [{"message": {"content": "x"}}]}')
+    with pytest.raises(UpstreamError) as caught:
+        await call(deployment(api_base=up.url), stream=True)
+    assert (caught.value.fault, caught.value.retryable) == ("protocol", False)

@@ -185,3 +185,11 @@ async def test_usage_the_upstream_does_not_report_stays_unknown(up, whole, event
     assert (await whole(target())).usage is None
     up.reply(text="x", usage=None)
     assert merged(await events(target()))[2] is None
+
+
+async def test_the_callers_body_is_left_alone(up, whole, target) -> None:
+    body = {**BODY, "tools": [TOOL], "metadata": {"a": "b"}}
+    before = orjson.dumps(body)
+    for model in MODELS:
+        await whole(target(model), body)
+    assert orjson.dumps(body) == before
