@@ -37,7 +37,7 @@ from gateway.money import (
     savings,
     worst_case,
 )
-from gateway.session import Sessions, max_output, prompt_chars
+from gateway.session import Sessions, max_output
 
 _UNBOUNDED_OUTPUT = 16_384  # tokens reserved for an answer where neither the caller nor the model sets a limit
 
@@ -212,7 +212,7 @@ class Accounts:
             output_tokens=call.memory.smoothed_output(usage.output),
         )
         if not usage.estimated and not wire.has_media(call.request.body):
-            chars = max(1, prompt_chars(call.request) - (call.removed_chars if call.trimmed else 0))
+            chars = max(1, call.prompt_chars - (call.removed_chars if call.trimmed else 0))
             memory = replace(memory, tokens_per_char=usage.input / chars)
         await self.sessions.remember(call.session, memory)
 

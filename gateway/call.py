@@ -68,6 +68,7 @@ class Call:
     asked: Asked
     edits: tuple[Edit, ...] = ()
     trimmed_body: Json | None = None
+    prompt_chars: int = 0
     removed_chars: int = 0
     sizes: Sizes = _NOTHING
     complexity: Complexity | None = None

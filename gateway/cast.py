@@ -19,6 +19,7 @@ from gateway.api import (
     Edit,
     Event,
     Guard,
+    Json,
     Optimized,
     Optimizer,
     PluginFailed,
@@ -93,8 +94,9 @@ class Cast:
                 if seat.fail == "closed":
                     raise Unavailable(f"The guard {seat.name} failed; the request was not let through.") from error
 
-    async def optimize(self, request: ChatRequest, call: CallView) -> tuple[Edit, ...]:
-        """The edits of all optimizers, each seeing what the one before left. A failing one changes nothing."""
+    async def optimize(self, request: ChatRequest, call: CallView) -> tuple[tuple[Edit, ...], Json]:
+        """The edits of all optimizers, each seeing what the one before left, and the body with the edits applied.
+        A failing optimizer changes nothing."""
         edits: dict[tuple[str | int, ...], Edit] = {}
         for seat in self.optimizers:
             try:
@@ -113,7 +115,7 @@ class Cast:
                         tokens_removed=before.tokens_removed + edit.tokens_removed,
                     )
                 edits[edit.path] = edit
-        return tuple(edits.values())
+        return tuple(edits.values()), request.body
 
     async def _optimize(self, optimizer: Optimizer, request: ChatRequest, call: CallView) -> Optimized:
         if request.size <= _OFF_LOOP_BYTES:
@@ -225,6 +227,8 @@ class _Tee:
 
 def _check_edits(request: ChatRequest, edits: tuple[Edit, ...]) -> None:
     """Raises `ValueError` for an edit of what must stay as it was: system prompt, calls, the last user message."""
+    if not edits:
+        return
     places = {part.path: part for part in request.parts}
     last_user = max((part.message for part in request.parts if part.role == "user"), default=-1)
     for edit in edits:

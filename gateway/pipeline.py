@@ -38,7 +38,7 @@ from gateway.explanation import explanation
 from gateway.faithful import faithful_plan
 from gateway.forward import Forward
 from gateway.money import Budgets
-from gateway.session import Sessions
+from gateway.session import Sessions, prompt_chars
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +138,13 @@ class Pipeline:
 
     async def _trim(self, call: Call) -> None:
         if call.request.hints.optimize:
-            call.edits = await self.parts.cast.optimize(call.request, call)
+            call.edits, call.trimmed_body = await self.parts.cast.optimize(call.request, call)
+        call.prompt_chars = prompt_chars(call.request)
         if call.edits:
-            call.trimmed_body = wire.apply(call.request.body, call.edits)
             before = {part.path: len(part.text) for part in call.request.parts}
             call.removed_chars = sum(before[edit.path] - len(edit.text) for edit in call.edits)
-        call.sizes = call.memory.sizes(call.request, sum(edit.tokens_removed for edit in call.edits))
+        removed = sum(edit.tokens_removed for edit in call.edits)
+        call.sizes = call.memory.sizes(call.request, call.prompt_chars, removed)
 
     def _route(self, call: Call, complexity: Complexity) -> RoutePlan:
         parts, request = self.parts, call.request

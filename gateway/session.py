@@ -46,9 +46,9 @@ class SessionState:
             tier=Tier(self.tier) if self.tier else None,
         )
 
-    def sizes(self, request: ChatRequest, removed_tokens: int) -> Sizes:
-        """Estimated tokens of a request: its characters, at the rate this session's last answer measured."""
-        original = round(prompt_chars(request) * (self.tokens_per_char or _TOKENS_PER_CHAR)) + _media_tokens(request)
+    def sizes(self, request: ChatRequest, chars: int, removed_tokens: int) -> Sizes:
+        """Estimated tokens of a request: its `prompt_chars`, at the rate this session's last answer measured."""
+        original = round(chars * (self.tokens_per_char or _TOKENS_PER_CHAR)) + _media_tokens(request)
         expected = self.output_tokens or _EXPECTED_OUTPUT
         limit = max_output(request)
         return Sizes(

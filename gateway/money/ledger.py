@@ -14,9 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from gateway.api import CallRecord, Json
+from gateway.money.record import read_record
 from gateway.money.schema import LedgerError, Synchronous, broken, open_reader, open_writer, parse_url
 from gateway.money.totals import Totals
 from gateway.money.writer import Writer
@@ -87,12 +86,12 @@ class SqliteLedger:
     async def get(self, id: str) -> Json | None:
         """The whole record of one call as JSON values, `None` where there is none."""
         rows = await self._rows("SELECT record FROM calls WHERE id = :id", {"id": id})
-        return _record(rows[0]) if rows else None
+        return read_record(rows[0]["record"]) if rows else None
 
     async def recent(self, limit: int = 100) -> Sequence[Json]:
         """The latest records, newest first."""
         query = "SELECT record FROM calls ORDER BY started DESC, seq DESC LIMIT :limit"
-        return [_record(row) for row in await self._rows(query, {"limit": max(0, limit)})]
+        return [read_record(row["record"]) for row in await self._rows(query, {"limit": max(0, limit)})]
 
     async def spend_since(self, unix_time: float, *, budget: str | None = None, caller: str | None = None) -> float:
         """USD that the calls started at or after `unix_time` cost, as far as that is known."""
@@ -115,8 +114,3 @@ class SqliteLedger:
                 raise broken(self._path, error) from error
 
         return await asyncio.get_running_loop().run_in_executor(reading, read)
-
-
-def _record(row: sqlite3.Row) -> Json:
-    values: Json = orjson.loads(row["record"])
-    return values

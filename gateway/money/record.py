@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any
 
 import orjson
@@ -23,22 +22,16 @@ COLUMNS = (
 
 def record_json(record: CallRecord) -> Json:
     """The whole record as JSON values, the total saving included; what is unknown is null."""
-    values: Json = orjson.loads(record_bytes(record))
+    return read_record(orjson.dumps(record, default=_plain))
+
+
+def read_record(stored: str | bytes) -> Json:
+    """A stored record as JSON values, with the total saving, which is not stored: it is the sum of its causes."""
+    values: Json = orjson.loads(stored)
+    savings = values["savings"]
+    causes = (savings["routing"], savings["context"], savings["cache"])
+    savings["total"] = None if None in causes else sum(causes)
     return values
-
-
-def record_bytes(record: CallRecord) -> bytes:
-    """The same as JSON text. A number that JSON cannot say (NaN, infinity) is null."""
-    values = {field.name: getattr(record, field.name) for field in fields(record)}
-    savings = record.savings
-    values["savings"] = {
-        "routing": savings.routing,
-        "context": savings.context,
-        "cache": savings.cache,
-        "total": savings.total,
-        "baseline_usd": savings.baseline_usd,
-    }
-    return orjson.dumps(values, default=_plain)
 
 
 def record_row(record: CallRecord, recorded: float) -> Row:
@@ -77,7 +70,7 @@ def record_row(record: CallRecord, recorded: float) -> Row:
         savings.routing,
         savings.context,
         savings.cache,
-        record_bytes(record).decode(),
+        orjson.dumps(record, default=_plain).decode(),  # a number that JSON cannot say (NaN, infinity) becomes null
     )
 
 

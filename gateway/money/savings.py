@@ -64,9 +64,10 @@ def savings(bill: Bill) -> Savings:
     untrimmed = _untrimmed(bill, bill.usage)
     trimmed = _trim(bill, untrimmed, bill.usage)
     baseline = cost(untrimmed, bill.asked, bill.at)
-    elsewhere = cost(untrimmed, bill.served, bill.at)
-    shorter = cost(trimmed, bill.served, bill.at)
     actual = cost(bill.usage, bill.served, bill.at)
+    # Most calls are neither trimmed nor cached otherwise than asked: then these are the same usage, billed once.
+    elsewhere = actual if untrimmed is bill.usage else cost(untrimmed, bill.served, bill.at)
+    shorter = elsewhere if trimmed is untrimmed else cost(trimmed, bill.served, bill.at)
     return Savings(
         routing=_less(_less(baseline, elsewhere), bill.failed_usd),
         context=_less(elsewhere, shorter),
@@ -123,6 +124,8 @@ def _trim(bill: Bill, untrimmed: Usage, usage: Usage) -> Usage:
 
 def _with_cache(usage: Usage, size: int, cached: int, written: int) -> Usage:
     """Writes are taken for as long-lived as most of the reported ones are."""
+    if (size, cached, written) == (usage.input, usage.cached, usage.cache_write):
+        return usage
     long = written if usage.cache_write_1h * 2 > usage.cache_write else 0
     if written == usage.cache_write:
         long = usage.cache_write_1h

@@ -29,7 +29,7 @@ def edited(request: ChatRequest, edits: Iterable[Edit]) -> ChatRequest:
     chosen = {edit.path: edit for edit in edits}
     if not chosen:
         return request
-    parts = tuple(replace(part, text=chosen[part.path].text) if part.path in chosen else part for part in request.parts)
+    parts = tuple(part._replace(text=chosen[part.path].text) if part.path in chosen else part for part in request.parts)
     return replace(request, body=apply(request.body, chosen.values()), parts=parts)
 
 

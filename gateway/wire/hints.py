@@ -12,6 +12,9 @@ from gateway.api import BadRequest, Caller, ChatRequest, Hints, Json, Tier
 from gateway.wire.codec import dumps
 
 _PREFIX = "thriftgate."
+_HEADER = "x-thriftgate-"
+_HEADER_LENGTH = len(_HEADER)
+_NOTHING_SAID = Hints()
 _ON = ("on", "true", "1", "yes")
 _OFF = ("off", "false", "0", "no")
 _SESSION_HEADERS = ("x-claude-code-session-id", "x-session-id")
@@ -22,6 +25,9 @@ _LONGEST_TASK_TYPE = 64
 def read_hints(headers: Mapping[str, str], metadata: Any) -> Hints:
     """Hints of `x-thriftgate-*` headers, else of `metadata`'s `thriftgate.*` keys. Raises `BadRequest`."""
     said = metadata if isinstance(metadata, dict) else {}
+    if not said and not any(name[:_HEADER_LENGTH].lower() == _HEADER for name in headers):
+        session = _session_header(headers)
+        return Hints(session=session) if session else _NOTHING_SAID
     return Hints(
         tier=_tier(*_look_up(headers, said, "tier")),
         task_type=_task_type(*_look_up(headers, said, "task-type")),
@@ -59,7 +65,7 @@ def session_key(request: ChatRequest, caller: Caller) -> str:
 
 def _look_up(headers: Mapping[str, str], metadata: Json, name: str) -> tuple[Any, str]:
     """The value and where it stood. In metadata a hyphen may be an underscore."""
-    header = f"x-thriftgate-{name}"
+    header = _HEADER + name
     if header in headers:
         return headers[header], header
     for key in (_PREFIX + name, _PREFIX + name.replace("-", "_")):
@@ -107,8 +113,16 @@ def _session(headers: Mapping[str, str], metadata: Json) -> str | None:
     value, _ = _look_up(headers, metadata, "session")
     if isinstance(value, str) and value.strip():
         return value.strip()
-    told = (headers.get(name, "").strip() for name in _SESSION_HEADERS)
-    return next((value for value in told if value), None)
+    return _session_header(headers)
+
+
+def _session_header(headers: Mapping[str, str]) -> str | None:
+    """What other programs call a session."""
+    for name in _SESSION_HEADERS:
+        value = headers.get(name, "").strip()
+        if value:
+            return value
+    return None
 
 
 def _told_in_body(body: Json) -> str | None:

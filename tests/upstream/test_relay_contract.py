@@ -157,7 +157,7 @@ def test_the_addresses_are_litellms(litellm, provider, monkeypatch) -> None:
     assert (found, base) == (provider, BASES[provider])
 
 
-async def test_rules_for_a_reasoning_model_that_is_told_not_to_reason(up, whole, deployment) -> None:
+async def test_a_reasoning_model_gets_the_fields_it_takes(up, whole, deployment) -> None:
     body = {"messages": [ASK], "temperature": 0.5, "max_tokens": 9}
     await whole(deployment("openai/gpt-5-mini", api_base=up.url), body)
     assert up.calls[0].body == {"model": "gpt-5-mini", "messages": [ASK], "max_completion_tokens": 9}
