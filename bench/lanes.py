@@ -182,7 +182,9 @@ async def compare(root: str, rounds: int, calls: int) -> None:
 
 
 def show(whole: dict[str, list[float]], event: dict[str, list[float]]) -> None:
-    print(f"{'':26} {'ms a call':>10} {'x bare':>7} {'/ acompl.':>10} {'us an event':>12} {'x bare':>7} {'/ acompl.':>10}")
+    print(
+        f"{'':26} {'ms a call':>10} {'x bare':>7} {'/ acompl.':>10} {'us an event':>12} {'x bare':>7} {'/ acompl.':>10}"
+    )
     bare = "bare aiohttp"
     for name in whole:
         theirs = name.partition(":")[0] + ": acompletion"
@@ -193,9 +195,7 @@ def show(whole: dict[str, list[float]], event: dict[str, list[float]]) -> None:
             to_theirs = mine / statistics.median(figures[theirs]) if theirs in figures else None
             cells.append((mine * scale, to_bare, "" if to_theirs is None else f"{to_theirs:.3f}"))
         (call, call_bare, call_theirs), (one, one_bare, one_theirs) = cells
-        print(
-            f"{name:26} {call:10.3f} {call_bare:7.2f} {call_theirs:>10} {one:12.1f} {one_bare:7.2f} {one_theirs:>10}"
-        )
+        print(f"{name:26} {call:10.3f} {call_bare:7.2f} {call_theirs:>10} {one:12.1f} {one_bare:7.2f} {one_theirs:>10}")
 
 
 async def serve() -> None:

@@ -24,7 +24,7 @@ from gateway.api import (
     Unavailable,
     Usage,
 )
-from gateway.call import Call
+from gateway.call import Call, Exchange
 from gateway.money import (
     Bill,
     Budgets,
@@ -37,36 +37,70 @@ from gateway.money import (
     savings,
     worst_case,
 )
-from gateway.session import Sessions, max_output
+from gateway.session import Sessions, max_output, rate_of
 
 _UNBOUNDED_OUTPUT = 16_384  # tokens reserved for an answer where neither the caller nor the model sets a limit
+_PROBE_SECONDS = 5.0  # how often a call is let through to see whether a failed ledger takes records again
 
 log = logging.getLogger("thriftgate.accounts")
 
 
+@dataclass(slots=True)
+class LedgerHealth:
+    """Whether the ledger takes records. While it does not, no money is spent that could not be recorded."""
+
+    clock: Callable[[], float]
+    failure: str | None = None
+    _next_probe: float = 0.0
+
+    def check(self) -> None:
+        """Raises `Unavailable` while the ledger is failing, but for one call every few seconds that finds out."""
+        if self.failure is None:
+            return
+        now = self.clock()
+        if now < self._next_probe:
+            raise ledger_unavailable()
+        self._next_probe = now + _PROBE_SECONDS
+
+    def failed(self, error: LedgerError) -> None:
+        self.failure = str(error)
+        self._next_probe = self.clock() + _PROBE_SECONDS
+
+    def works(self) -> None:
+        self.failure = None
+
+
+def ledger_unavailable() -> Unavailable:
+    """An answer was, or would be, paid for but could not be put on record. Asking again at once would pay again."""
+    return Unavailable("The call could not be put on record.", code="ledger_unavailable", should_retry=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Accounts:
-    """Reserves before, settles after."""
+    """Reserves before, settles after. `tries` is how many answers one call may have to pay for."""
 
     catalog: Catalog
     budgets: Budgets
     ledger: SqliteLedger
+    health: LedgerHealth
     sessions: Sessions
+    tries: int
     publish: Callable[[Event], None]
     clock: Callable[[], float]
 
     def reserve(self, call: Call) -> None:
         """Hold the worst case of the plan's dearest deployment; those that do not fit the budget leave the plan.
 
-        Raises `BudgetExhausted` when none fits.
+        Raises `BudgetExhausted` when none fits, and `Unavailable` while the ledger takes no records.
         """
-        assert call.plan is not None  # noqa: S101  # the pipeline routes before it reserves
+        self.health.check()
         if call.caller.budget is None:
             return
-        worst = {d: self._worst_case(call, d) for d in call.plan.deployments}
+        assert call.plan is not None  # noqa: S101  # the pipeline routes before it reserves
+        worst = {deployment: self._worst_case(call, deployment) for deployment in call.plan.deployments}
         fitting = list(call.plan.deployments)
         while True:
-            dearest = max(fitting, key=lambda d: worst[d] or 0.0)
+            dearest = max(fitting, key=lambda deployment: worst[deployment] or 0.0)
             try:
                 call.reservation = self.budgets.reserve(call.caller.budget, worst[dearest])
                 break
@@ -78,62 +112,47 @@ class Accounts:
             call.plan = _cheaper(call.plan, tuple(fitting))
 
     def _worst_case(self, call: Call, deployment: Deployment) -> float | None:
-        limit = max_output(call.request)
         longest = deployment.max_output or _UNBOUNDED_OUTPUT
-        return worst_case(
-            self.catalog.tariff(deployment), call.sizes.original, min(limit, longest) if limit else longest
+        limit = min(max_output(call.request) or longest, longest)
+        worst = worst_case(
+            self.catalog.tariff(deployment), call.sizes.original, limit * wire.choices(call.request.body)
         )
+        return None if worst is None else worst * self.tries
 
     async def close(self, call: Call) -> None:
-        """Price, record, settle, remember, tell. Raises `Unavailable` where the ledger cannot take the record: what
-        is not on record is not acknowledged."""
-        now = self.clock()
-        call.attempts[:] = [self._priced(call, number, attempt) for number, attempt in enumerate(call.attempts)]
-        record = call.record = self._record(call)
+        """Price, record, settle, tell, remember. Raises `Unavailable` where the ledger cannot take the record: what
+        is not on record is not acknowledged. Whatever fails, the reservation is given back."""
+        spent: float | None = None  # unknown: settled as it was reserved
         try:
-            await self.ledger.write(record)
+            record = call.record = self._record(call)
+            spent = record.cost_usd
+            try:
+                await self.ledger.write(record)
+            finally:
+                self.publish(RequestEnded(at=self.clock(), record=record))
         except LedgerError as error:
-            log.critical("request %s is not on record: %s", record.id, error)
-            raise Unavailable("The call could not be put on record.", code="ledger_unavailable") from error
+            self.health.failed(error)
+            log.critical("request %s is not on record: %s", call.id, error)
+            raise ledger_unavailable() from error
         finally:
             if call.reservation is not None:
-                self.budgets.settle(call.reservation, record.cost_usd)
-            self.publish(RequestEnded(at=now, record=record))
-        await self._remember(call, record, now)
-
-    def _priced(self, call: Call, number: int, attempt: Attempt) -> Attempt:
-        """An attempt with its usage and cost. One that got an answer without a usage report, or broke off after it had
-        reached the upstream, is charged by estimate; one that got an error status or no connection cost nothing."""
-        answers = number == call.answering
-        usage = attempt.usage
-        if answers:
-            usage = call.usage = call.usage or self.estimate(call)
-            if isinstance(call.outcome, Failed):
-                attempt = replace(attempt, result=call.outcome.code)
-            elif isinstance(call.outcome, Cancelled):
-                attempt = replace(attempt, result="aborted")
-        if usage is None:
-            return replace(attempt, cost_usd=0.0)
-        served = _deployment_named(call, attempt.deployment)
-        tariff = self.catalog.tariff(served, call.service_tier if answers else None) if served is not None else None
-        return replace(attempt, usage=usage, cost_usd=cost(usage, tariff, call.started))
-
-    def estimate(self, call: Call) -> Usage:
-        """What an attempt used where the upstream did not say."""
-        sent = call.sizes.trimmed if call.trimmed else call.sizes.original
-        return estimate_usage(prompt_tokens=sent, output_chars=call.output_chars)
+                self.budgets.settle(call.reservation, spent)
+        self.health.works()
+        await self._remember(call, record)
 
     def _record(self, call: Call) -> CallRecord:
         assert call.outcome is not None  # noqa: S101  # `Pipeline.close` sets it
-        ended = time.monotonic()
-        serving, plan = call.serving, call.plan
-        removed = sum(edit.tokens_removed for edit in call.edits) if call.trimmed else 0
-        costs = [attempt.cost_usd for attempt in call.attempts]
-        sent = call.usage.input if call.usage is not None else (call.sizes.original - removed if plan else None)
+        attempts = tuple(self._priced(call, exchange) for exchange in call.exchanges)
+        answer = next((a for a, x in zip(attempts, call.exchanges, strict=True) if x is call.answering), None)
+        usage = answer.usage if answer is not None else None
+        others = [attempt.cost_usd for attempt in attempts if attempt is not answer]
+        serving, plan, removed = call.serving, call.plan, call.removed_tokens
+        sent = usage.input if usage is not None else (call.sizes.original - removed if plan else None)
+        first = call.answering.first_token_at if call.answering is not None else None
         return CallRecord(
             id=call.id,
             started=call.started,
-            duration=ended - call.began,
+            duration=time.monotonic() - call.began,
             outcome=call.outcome,
             caller=call.caller.name,
             session=call.session,
@@ -150,39 +169,57 @@ class Accounts:
             complexity=call.complexity,
             reason=plan.reason if plan else "",
             considered=plan.considered if plan else (),
-            attempts=tuple(call.attempts),
-            usage=call.usage,
-            cost_usd=_total(costs),
+            attempts=attempts,
+            usage=usage,
+            cost_usd=_total([attempt.cost_usd for attempt in attempts]),
             price_source=serving.price_source if serving else "unknown",
-            savings=self._savings(call),
+            savings=self._savings(call, usage, _total(others)) if usage is not None else Savings(),
             baseline_model=call.asked.price_model,
             tokens_before=sent + removed if sent is not None else None,
             tokens_after=sent,
             trimmed_by=_by_transform(call) if removed else {},
-            time_to_first_token=call.first_token_at - call.began if call.first_token_at is not None else None,
-            overhead=call.sent_at - call.began if call.sent_at is not None else None,
+            time_to_first_token=first - call.began if first is not None else None,
+            overhead=call.exchanges[0].began - call.began if call.exchanges else None,
             budget=call.caller.budget,
         )
 
-    def _savings(self, call: Call) -> Savings:
-        if call.serving is None or call.usage is None:
-            return Savings()
-        edits = call.edits if call.trimmed else ()
-        old = sum(edit.tokens_removed for edit in edits if edit.message < call.memory.messages)
-        others = [attempt.cost_usd for number, attempt in enumerate(call.attempts) if number != call.answering]
+    def _priced(self, call: Call, exchange: Exchange) -> Attempt:
+        """An exchange with its usage and cost. One that brought no usage report, or broke off after it had reached the
+        upstream, is charged by estimate; one that got an error status or no connection cost nothing."""
+        if exchange is call.answering:
+            if isinstance(call.outcome, Failed):
+                exchange.result = call.outcome.code
+            elif isinstance(call.outcome, Cancelled):
+                exchange.result = "aborted"
+        usage = exchange.usage or (self._estimate(call, exchange) if exchange.billable else None)
+        if usage is None:
+            return exchange.as_attempt(None, 0.0)
+        tariff = self.catalog.tariff(exchange.deployment, exchange.service_tier)
+        return exchange.as_attempt(usage, cost(usage, tariff, call.started))
+
+    def _estimate(self, call: Call, exchange: Exchange) -> Usage:
+        sent = call.sizes.original - call.removed_tokens
+        return estimate_usage(prompt_tokens=sent, output_chars=exchange.output_chars)
+
+    def _savings(self, call: Call, usage: Usage, others_usd: float | None) -> Savings:
+        assert call.answering is not None  # noqa: S101  # there is a usage
+        serving = call.answering.deployment
+        seen = call.memory.messages
+        removed = call.removed_tokens
+        old = sum(edit.tokens_removed for edit in call.edits if edit.message < seen) if removed else 0
         return savings(
             Bill(
                 asked=self._asked_tariff(call.asked),
                 asked_model=call.asked.price_model,
-                served=self.catalog.tariff(call.serving, call.service_tier),
-                served_model=call.serving.model,
-                usage=call.usage,
+                served=self.catalog.tariff(serving, call.answering.service_tier),
+                served_model=serving.model,
+                usage=usage,
                 original=call.sizes.original,
                 removed_old=old,
-                removed_new=sum(edit.tokens_removed for edit in edits) - old,
+                removed_new=removed - old,
                 warmth=call.warmth,
                 cache_marked=wire.asks_for_caching(call.request.body),
-                failed_usd=_total(others),
+                failed_usd=others_usd,
                 at=call.started,
             )
         )
@@ -195,26 +232,29 @@ class Accounts:
             return facts.tariff
         return Tariff.flat(asked.price) if asked.price is not None else None
 
-    async def _remember(self, call: Call, record: CallRecord, now: float) -> None:
+    async def _remember(self, call: Call, record: CallRecord) -> None:
         """What the session's next request may build on. A call that brought no answer teaches nothing."""
-        usage = call.usage
-        if call.serving is None or usage is None or call.first_token_at is None:
+        usage, answering = record.usage, call.answering
+        if usage is None or answering is None:
             return
         memory = replace(
             call.memory,
-            deployment=call.serving.name,
-            model=call.serving.model,
-            tier=call.serving.tier.value,
-            at=now,
+            deployment=answering.deployment.name,
+            model=answering.deployment.model,
+            tier=answering.deployment.tier.value,
+            at=self.clock(),
             messages=call.request.messages,
             sent_tokens=usage.input,
             original_tokens=record.tokens_before or usage.input,
             output_tokens=call.memory.smoothed_output(usage.output),
         )
         if not usage.estimated and not wire.has_media(call.request.body):
-            chars = max(1, call.prompt_chars - (call.removed_chars if call.trimmed else 0))
-            memory = replace(memory, tokens_per_char=usage.input / chars)
-        await self.sessions.remember(call.session, memory)
+            chars = call.prompt_chars - (call.removed_chars if call.sends_trimmed else 0)
+            memory = replace(memory, tokens_per_char=rate_of(usage.input, chars) or memory.tokens_per_char)
+        try:
+            await self.sessions.remember(call.session, memory)
+        except Exception:  # isolation: the answer is complete and on record, whatever the memory does
+            log.exception("session %s could not be remembered", call.session)
 
 
 def _cheaper(plan: RoutePlan, fitting: tuple[Deployment, ...]) -> RoutePlan:
@@ -225,11 +265,6 @@ def _cheaper(plan: RoutePlan, fitting: tuple[Deployment, ...]) -> RoutePlan:
         tier=fitting[0].tier,
         reason=f"{plan.reason}; {left_out} dearer left out, the budget does not cover them",
     )
-
-
-def _deployment_named(call: Call, name: str) -> Deployment | None:
-    known = (*((call.serving,) if call.serving else ()), *(call.plan.deployments if call.plan else ()))
-    return next((deployment for deployment in known if deployment.name == name), None)
 
 
 def _total(costs: list[float | None]) -> float | None:

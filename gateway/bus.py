@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from gateway.api import Event, Listener
 
 _QUEUE = 10_000
+_EVENT_SECONDS = 10.0  # a listener that hangs fails on that event
 _BENCH_AFTER = 20  # failures in a row
 _DRAIN_SECONDS = 5.0
 
@@ -43,7 +44,8 @@ class _Seat:
         while not self.benched:
             event = await self.queue.get()
             try:
-                await self.listener.on_event(event)
+                async with asyncio.timeout(_EVENT_SECONDS):
+                    await self.listener.on_event(event)
                 self.failed_in_a_row = 0
             except Exception:  # isolation: a listener's fault stays its own
                 self.failed += 1
@@ -103,9 +105,13 @@ class Bus:
     def states(self) -> tuple[ListenerState, ...]:
         return tuple(ListenerState(s.name, s.dropped, s.failed, s.benched) for s in self._seats.values())
 
-    async def settle(self) -> None:
-        """Wait until every listener has heard what was published so far."""
-        await asyncio.gather(*(seat.queue.join() for seat in self._seats.values()))
+    async def settle(self, seconds: float | None = None) -> None:
+        """Wait until every listener has heard what was published so far, or for `seconds`."""
+        waiting = [asyncio.ensure_future(seat.queue.join()) for seat in self._seats.values()]
+        if waiting:
+            _, late = await asyncio.wait(waiting, timeout=seconds)
+            for wait in late:
+                wait.cancel()
 
     async def close(self) -> None:
         for listener in list(self._seats):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
+from gateway import wire
 from gateway.api import (
     Asked,
     Attempt,
@@ -18,13 +20,86 @@ from gateway.api import (
     Outcome,
     RoutePlan,
     Sizes,
+    UpstreamError,
     Usage,
     Warmth,
 )
-from gateway.money import Reservation
+from gateway.money import Reservation, read_usage
 from gateway.session import SessionState
 
 _NOTHING = Sizes(original=0, trimmed=0, output=0)
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One upstream call. Whatever becomes of it, what it brought can be read here at any moment: `read` is a whole
+    answer, `meter` watches a stream. Moments are `time.monotonic`, in seconds.
+
+    `billable`: the upstream may charge for it. It does not where it was never reached or answered with an error.
+    `rejected` says why a verifier did not take the answer.
+    """
+
+    deployment: Deployment
+    again: bool
+    began: float = field(default_factory=time.monotonic)
+    ended: float | None = None
+    result: str = "ok"
+    status: int | None = None
+    billable: bool = True
+    rejected: str | None = None
+    first_token_at: float | None = None
+    read: wire.AnswerParts | None = None
+    meter: wire.StreamMeter | None = None
+
+    def succeed(self) -> None:
+        self.ended, self.status = time.monotonic(), 200
+
+    def fail(self, error: UpstreamError) -> None:
+        self.ended, self.status = time.monotonic(), error.status
+        self.result = error.code or error.fault
+        self.billable = error.fault not in ("connect", "status")
+
+    def abort(self) -> None:
+        """The caller left or the deadline passed while the upstream worked."""
+        self.ended, self.result = time.monotonic(), "aborted"
+
+    def reject(self, reason: str) -> None:
+        self.result, self.rejected = "rejected", reason
+
+    @property
+    def usage(self) -> Usage | None:
+        """What the upstream reported, `None` where it has not."""
+        source = self.read or self.meter
+        return read_usage(source.usage) if source is not None else None
+
+    @property
+    def finish_reason(self) -> str | None:
+        source = self.read or self.meter
+        return source.finish_reason if source is not None else None
+
+    @property
+    def service_tier(self) -> str | None:
+        source = self.read or self.meter
+        return source.service_tier if source is not None else None
+
+    @property
+    def output_chars(self) -> int:
+        """Characters of the answer so far: text, reasoning and calls."""
+        if self.read is not None:
+            return len(self.read.text) + sum(len(call.name) + len(call.arguments) for call in self.read.tool_calls)
+        return self.meter.characters if self.meter is not None else 0
+
+    def as_attempt(self, usage: Usage | None, cost_usd: float | None) -> Attempt:
+        return Attempt(
+            deployment=self.deployment.name,
+            tier=self.deployment.tier,
+            result=self.result,
+            seconds=(self.ended or time.monotonic()) - self.began,
+            status=self.status,
+            usage=usage,
+            cost_usd=cost_usd,
+            retry=self.again,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +123,10 @@ class Reply:
 
 @dataclass(slots=True)
 class Call:
-    """`started` is Unix time, `began` and all other moments are `time.monotonic`, `deadline` is the loop's time; all in
-    seconds.
+    """`started` is Unix time, `began` is `time.monotonic`, `deadline` is the loop's time; all in seconds.
 
-    The request stays as the caller sent it; `edits` lead to the trimmed body. `serving` is the deployment that
-    answers, `answering` the place of its attempt in `attempts`, `usage` what it reported (or what was estimated where
-    it reported nothing).
+    The request stays as the caller sent it; `edits` lead to the trimmed body. `exchanges` are the upstream calls so
+    far, `answering` the one whose answer the caller gets.
     """
 
     id: str
@@ -75,27 +148,36 @@ class Call:
     plan: RoutePlan | None = None
     advised: RoutePlan | None = None
     reservation: Reservation | None = None
-    attempts: list[Attempt] = field(default_factory=list)
-    answering: int | None = None
-    serving: Deployment | None = None
-    sent_at: float | None = None
-    first_token_at: float | None = None
-    usage: Usage | None = None
-    service_tier: str | None = None
-    finish_reason: str | None = None
-    output_chars: int = 0
+    exchanges: list[Exchange] = field(default_factory=list)
+    answering: Exchange | None = None
     reply: Reply | None = None
     outcome: Outcome | None = None
     record: CallRecord | None = None
-    closed: bool = False
 
-    def body_for_upstream(self) -> Json:
-        """The body the plan sends: trimmed, or as the caller sent it."""
-        if self.trimmed_body is not None and self.plan is not None and self.plan.trimmed:
-            return self.trimmed_body
-        return self.request.body
+    def begin(self, deployment: Deployment) -> Exchange:
+        """A new exchange with a deployment."""
+        again = any(exchange.deployment.name == deployment.name for exchange in self.exchanges)
+        exchange = Exchange(deployment, again)
+        self.exchanges.append(exchange)
+        return exchange
 
     @property
-    def trimmed(self) -> bool:
+    def serving(self) -> Deployment | None:
+        """The deployment that answers, or that was tried last."""
+        exchange = self.answering or (self.exchanges[-1] if self.exchanges else None)
+        return exchange.deployment if exchange is not None else None
+
+    @property
+    def sends_trimmed(self) -> bool:
         """Whether the body that is sent differs from the caller's."""
-        return self.body_for_upstream() is not self.request.body
+        return bool(self.edits) and self.plan is not None and self.plan.trimmed
+
+    @property
+    def body_for_upstream(self) -> Json:
+        """The body the plan sends: trimmed, or as the caller sent it."""
+        return self.trimmed_body if self.sends_trimmed and self.trimmed_body is not None else self.request.body
+
+    @property
+    def removed_tokens(self) -> int:
+        """Tokens that the body sent lacks against the caller's."""
+        return sum(edit.tokens_removed for edit in self.edits) if self.sends_trimmed else 0

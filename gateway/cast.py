@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Generic, Literal, TypeVar
 
@@ -37,6 +38,7 @@ from gateway.api import (
 
 _GUARD_SECONDS = 5.0
 _OPTIMIZER_SECONDS = 5.0
+_BENCH_SECONDS = 60.0
 _OFF_LOOP_BYTES = 64 * 1024  # a body up to here is trimmed in less time than a hand-over to the thread costs others
 _MIDDLE = Complexity(score=5.5, task_type="unknown", confidence=0.0, reason="no scorer: middle score")
 
@@ -80,6 +82,7 @@ class Cast:
         self.filters = filters
         # One thread: a large body is trimmed off the event loop, and two at once would only fight for the interpreter.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="optimizer")
+        self._benched_until: dict[str, float] = {}
 
     async def check(self, request: ChatRequest, call: CallView) -> None:
         """Ask every guard. Raises `RefusedError`; a guard that fails refuses too, unless it is set to fail open."""
@@ -99,8 +102,10 @@ class Cast:
         A failing optimizer changes nothing."""
         edits: dict[tuple[str | int, ...], Edit] = {}
         for seat in self.optimizers:
+            if self._benched_until.get(seat.name, 0.0) > self._clock():
+                continue
             try:
-                proposed = await self._optimize(seat.plugin, request, call)
+                proposed = await self._optimize(seat, request, call)
                 _check_edits(request, proposed.edits)
                 request = wire.edited(request, proposed.edits)
             except Exception as error:
@@ -117,12 +122,27 @@ class Cast:
                 edits[edit.path] = edit
         return tuple(edits.values()), request.body
 
-    async def _optimize(self, optimizer: Optimizer, request: ChatRequest, call: CallView) -> Optimized:
+    async def _optimize(self, seat: Seated[Optimizer], request: ChatRequest, call: CallView) -> Optimized:
+        """A large body is trimmed off the event loop. A thread cannot be stopped: an optimizer that passes its deadline
+        is left to end by itself and benched for a while, so that others do not wait behind it."""
         if request.size <= _OFF_LOOP_BYTES:
-            return optimizer.optimize(request, call)
+            return seat.plugin.optimize(request, call)
         loop = asyncio.get_running_loop()
-        async with asyncio.timeout(_OPTIMIZER_SECONDS):
-            return await loop.run_in_executor(self._thread, optimizer.optimize, request, call)
+        begun = asyncio.Event()
+
+        def work() -> Optimized:
+            loop.call_soon_threadsafe(begun.set)
+            return seat.plugin.optimize(request, call)
+
+        working = loop.run_in_executor(self._thread, work)
+        await begun.wait()  # the deadline is for the work, not for the queue before it
+        try:
+            async with asyncio.timeout(_OPTIMIZER_SECONDS):
+                return await working
+        except TimeoutError:
+            self._benched_until[seat.name] = self._clock() + _BENCH_SECONDS
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="optimizer")
+            raise
 
     def score(self, request: ChatRequest) -> Complexity:
         if self.scorer is None:
@@ -168,27 +188,31 @@ class Cast:
         current = events
         for seat in self.filters:
             current = self._filtered(seat, current, call)
-        async for event in current:
-            yield event
+        async with aclosing(current):
+            async for event in current:
+                yield event
 
     async def _filtered(
         self, seat: Seated[StreamFilter], events: AsyncGenerator[bytes, None], call: CallView
     ) -> AsyncGenerator[bytes, None]:
         source = _Tee(events)
         begun = False
-        try:
-            async for event in seat.plugin.filter(source, call):
-                begun = True
-                source.forget()
-                yield event
-        except UpstreamError:
-            raise
-        except Exception as error:
-            self._failed(seat.name, "stream_filter", error)
-            if begun:
-                raise UpstreamError(
-                    f"The stream filter {seat.name} failed.", fault="protocol", retryable=False, elsewhere=False
-                ) from error
+        async with aclosing(events):
+            try:
+                async for event in seat.plugin.filter(source, call):
+                    begun = True
+                    source.forget()
+                    yield event
+            except UpstreamError:
+                raise
+            except Exception as error:
+                self._failed(seat.name, "stream_filter", error)
+                if begun:
+                    raise UpstreamError(
+                        f"The stream filter {seat.name} failed.", fault="protocol", retryable=False, elsewhere=False
+                    ) from error
+            else:
+                return
             for event in source.taken:
                 yield event
             async for event in events:

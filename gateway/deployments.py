@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -10,6 +11,8 @@ from gateway.api import Asked, BadRequest, Deployment, Tier
 from gateway.money import Catalog
 
 AUTO = "auto"
+# What a caller writes for a `*` may become part of an address: no `..`, no `//`, no query.
+_PLAIN_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]*(/[A-Za-z0-9][A-Za-z0-9._:@+-]*)*")
 _REMEMBERED = 1000  # names, which callers choose freely where a wildcard serves them
 
 
@@ -82,6 +85,8 @@ class Deployments:
             if not candidate.startswith(wildcard.name[:-1]):
                 continue
             rest = candidate[len(wildcard.name) - 1 :]
+            if not _PLAIN_MODEL.fullmatch(rest):
+                continue
             model = wildcard.model[:-1] + rest if wildcard.model.endswith("*") else wildcard.model
             provider, _, upstream_model = model.partition("/")
             # Completed under the model's own name: the catalog knows nothing of a pattern.

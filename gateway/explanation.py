@@ -40,7 +40,7 @@ def explanation(call: Call) -> Json:
             "model": first.model,
             "tier": first.tier.value,
             "reason": plan.reason,
-            "trimmed": call.trimmed,
+            "trimmed": call.sends_trimmed,
             "fallbacks": [d.name for d in plan.deployments[1:]],
         },
         "considered": [

@@ -6,8 +6,10 @@ guards -> optimizers -> scorer -> router -> budget -> forward, and in any case, 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -17,18 +19,23 @@ from gateway.accounts import Accounts
 from gateway.api import (
     Caller,
     CallRecord,
+    Cancelled,
     ChatRequest,
+    Completed,
     Complexity,
     Event,
+    Failed,
     Json,
     Outcome,
     Refused,
+    RefusedError,
     RequestEnded,
     RequestStarted,
     RoutePlan,
     RouteSelected,
     RouteView,
     Routing,
+    UpstreamError,
 )
 from gateway.call import Call, Reply
 from gateway.cast import Cast
@@ -39,6 +46,8 @@ from gateway.faithful import faithful_plan
 from gateway.forward import Forward
 from gateway.money import Budgets
 from gateway.session import Sessions, prompt_chars
+
+log = logging.getLogger("thriftgate.pipeline")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +68,88 @@ class Parts:
 
 
 class Pipeline:
-    """The fixed order of a request. A call that entered by `open` leaves by `close`, whatever happens between."""
+    """The fixed order of a request. A call lives inside `call`: whatever happens there, it is closed at the end.
+
+    `open_calls` is how many are inside now.
+    """
 
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
+        self.open_calls = 0
 
-    async def open(self, id: str, request: ChatRequest, caller: Caller) -> Call:
-        """A call for this request. Raises `BadRequest` where nobody knows the model asked for."""
+    async def run(self, call: Call) -> Reply:
+        """Answer a call. Raises what the caller shall see: `RefusedError` or `UpstreamError`."""
+        self.parts.publish(RequestStarted(at=call.started, id=call.id, caller=call.caller.name, session=call.session))
+        await self.parts.cast.check(call.request, call)
+        complexity, plan = await self._decide(call)
+        self.parts.accounts.reserve(call)
+        self.parts.publish(RouteSelected(at=self.parts.clock(), id=call.id, complexity=complexity, plan=plan))
+        return await self.parts.forward.run(call)
+
+    async def _decide(self, call: Call) -> tuple[Complexity, RoutePlan]:
+        """Trim, score and route."""
+        await self._trim(call)
+        call.complexity = complexity = self.parts.cast.score(call.request)
+        call.plan = plan = self._route(call, complexity)
+        return complexity, plan
+
+    @asynccontextmanager
+    async def call(self, id: str, request: ChatRequest, caller: Caller) -> AsyncGenerator[Call, None]:
+        """A call's life: opened here, and closed here with the outcome that its end shows, unless it was closed
+        before. Raises `BadRequest` where nobody knows the model asked for."""
+        call = await self._open(id, request, caller)
+        self.open_calls += 1
+        try:
+            yield call
+        except BaseException as error:
+            await self.close(call, outcome_of(error, call))
+            raise
+        else:
+            await self.close(call, completed(call))
+        finally:
+            self.open_calls -= 1
+
+    async def explain(self, id: str, request: ChatRequest, caller: Caller) -> Json:
+        """What would be decided for a request. Nobody is called, nothing is reserved or recorded."""
+        call = await self._open(id, request, caller)
+        await self._decide(call)
+        return explanation(call)
+
+    async def close(self, call: Call, outcome: Outcome) -> None:
+        """Put a call on record and give back what it reserved: once, and to the end even where the caller left.
+
+        Raises `Unavailable` where the ledger cannot take the record.
+        """
+        if call.outcome is None:
+            call.outcome = outcome
+            await _to_the_end(self._close(call))
+
+    async def _close(self, call: Call) -> None:
+        try:
+            if call.reply is not None:
+                await call.reply.close()
+        except Exception:  # isolation: a plugin's stream filter may still be at work in there
+            log.exception("the stream of request %s could not be closed", call.id)
+        await self.parts.accounts.close(call)
+
+    def refused(self, id: str, caller: Caller | None, error: RefusedError) -> None:
+        """Tell the listeners of a request that was refused before it became a call. It cost nothing and is not put on
+        the ledger, which a stranger without a key could otherwise fill."""
+        record = CallRecord(
+            id=id,
+            started=self.parts.clock(),
+            duration=0.0,
+            outcome=Refused(status=error.status, code=error.code, message=error.message),
+            caller=caller.name if caller is not None else "unknown",
+            session="",
+            client="",
+            dialect="chat",
+            stream=False,
+            asked="",
+        )
+        self.parts.publish(RequestEnded(at=record.started, record=record))
+
+    async def _open(self, id: str, request: ChatRequest, caller: Caller) -> Call:
         now = self.parts.clock()
         asked = self.parts.deployments.resolve(request.model)
         session = wire.session_key(request, caller)
@@ -83,63 +167,10 @@ class Pipeline:
             asked=asked,
         )
 
-    async def run(self, call: Call) -> Reply:
-        """Answer a call. Raises what the caller shall see: `RefusedError` or `UpstreamError`."""
-        self.parts.publish(RequestStarted(at=call.started, id=call.id, caller=call.caller.name, session=call.session))
-        await self.parts.cast.check(call.request, call)
-        complexity, plan = await self._decide(call)
-        self.parts.publish(RouteSelected(at=self.parts.clock(), id=call.id, complexity=complexity, plan=plan))
-        self.parts.accounts.reserve(call)
-        call.reply = await self.parts.forward.run(call)
-        return call.reply
-
-    async def explain(self, id: str, request: ChatRequest, caller: Caller) -> Json:
-        """What would be decided for a request. Nobody is called, nothing is reserved or recorded."""
-        call = await self.open(id, request, caller)
-        await self._decide(call)
-        return explanation(call)
-
-    async def close(self, call: Call, outcome: Outcome) -> None:
-        """Put a call on record and give back what it reserved: once, and to the end even where the caller left."""
-        if call.closed:
-            return
-        call.closed = True
-        call.outcome = outcome
-        await _to_the_end(self._close(call))
-
-    async def _close(self, call: Call) -> None:
-        if call.reply is not None:
-            await call.reply.close()
-        await self.parts.accounts.close(call)
-
-    def refused(self, id: str, caller: Caller | None, outcome: Refused) -> None:
-        """Tell the listeners of a request that was refused before it became a call. It cost nothing and is not put on
-        the ledger, which a stranger without a key could otherwise fill."""
-        record = CallRecord(
-            id=id,
-            started=self.parts.clock(),
-            duration=0.0,
-            outcome=outcome,
-            caller=caller.name if caller is not None else "unknown",
-            session="",
-            client="",
-            dialect="chat",
-            stream=False,
-            asked="",
-        )
-        self.parts.publish(RequestEnded(at=record.started, record=record))
-
-    async def _decide(self, call: Call) -> tuple[Complexity, RoutePlan]:
-        """Trim, score and route."""
-        await self._trim(call)
-        call.complexity = complexity = self.parts.cast.score(call.request)
-        call.plan = plan = self._route(call, complexity)
-        return complexity, plan
-
     async def _trim(self, call: Call) -> None:
+        call.prompt_chars = prompt_chars(call.request)
         if call.request.hints.optimize:
             call.edits, call.trimmed_body = await self.parts.cast.optimize(call.request, call)
-        call.prompt_chars = prompt_chars(call.request)
         if call.edits:
             before = {part.path: len(part.text) for part in call.request.parts}
             call.removed_chars = sum(before[edit.path] - len(edit.text) for edit in call.edits)
@@ -165,13 +196,30 @@ class Pipeline:
         return parts.cast.route(request, complexity, view, as_asked)
 
 
+def completed(call: Call) -> Completed:
+    return Completed(call.answering.finish_reason if call.answering is not None else None)
+
+
+def outcome_of(error: BaseException, call: Call) -> Outcome:
+    """How a call ended that ended with `error`."""
+    if isinstance(error, RefusedError):
+        return Refused(status=error.status, code=error.code, message=error.message)
+    if isinstance(error, UpstreamError):
+        status, body, _ = wire.error_body(error)
+        code = body["error"]["code"] or error.fault
+        return Failed(status=status, code=code, message=error.message, committed=call.reply is not None)
+    if isinstance(error, asyncio.CancelledError | ConnectionResetError | GeneratorExit):
+        return Cancelled("streaming" if call.reply is not None else "waiting")
+    return Failed(status=500, code="internal_error", message=type(error).__name__, committed=call.reply is not None)
+
+
 async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
     """Await `work` however often the awaiting task is cancelled, then let the cancellation through."""
     task = asyncio.ensure_future(work)
     cancelled = False
     while not task.done():
         try:
-            await asyncio.shield(task)
+            await asyncio.wait([task])
         except asyncio.CancelledError:
             cancelled = True
     task.result()

@@ -16,7 +16,9 @@ _TOKENS_PER_CHAR = 1 / 3.8  # before the first measured answer: the mean of o200
 _TOKENS_PER_MEDIA = 800  # a mid-sized picture; providers differ between 85 and 1,600
 _EXPECTED_OUTPUT = 400  # tokens of a typical agent turn, before the session has shown its own
 _NEWEST_WEIGHT = 0.3  # how much the newest answer's length counts in the expected one
-_MEDIA = frozenset({"image_url", "input_image", "image", "input_audio", "file"})
+_TELLING_CHARS = 2000
+_LEAST_RATE, _LARGEST_RATE = 0.1, 1.5  # tokens per character of any text in any vocabulary
+_READ_BESIDE = ("tools", "functions", "response_format", "prediction")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,9 @@ class SessionState:
 
     def sizes(self, request: ChatRequest, chars: int, removed_tokens: int) -> Sizes:
         """Estimated tokens of a request: its `prompt_chars`, at the rate this session's last answer measured."""
-        original = round(chars * (self.tokens_per_char or _TOKENS_PER_CHAR)) + _media_tokens(request)
+        original = round(chars * (self.tokens_per_char or _TOKENS_PER_CHAR)) + (
+            _TOKENS_PER_MEDIA * wire.media_count(request.body)
+        )
         expected = self.output_tokens or _EXPECTED_OUTPUT
         limit = max_output(request)
         return Sizes(
@@ -65,27 +69,26 @@ class SessionState:
 
 
 def max_output(request: ChatRequest) -> int | None:
-    """The caller's own limit on the answer, in tokens."""
-    for key in ("max_completion_tokens", "max_tokens"):
-        limit = request.body.get(key)
-        if isinstance(limit, int) and not isinstance(limit, bool) and limit > 0:
-            return limit
-    return None
+    """The caller's own limit on the answer, in tokens: of two the larger, since which of them holds is the upstream's
+    choice."""
+    limits = [request.body.get(key) for key in ("max_completion_tokens", "max_tokens")]
+    return max((limit for limit in limits if type(limit) is int and limit > 0), default=None)
 
 
 def prompt_chars(request: ChatRequest) -> int:
-    """Characters of all that a model reads: the conversation's texts and the tools, without pictures' data."""
-    tools = request.body.get("tools")
-    return sum(len(part.text) for part in request.parts) + (len(wire.dumps(tools)) if tools else 0)
+    """Characters of all that a model reads: the conversation's texts, the tools and the like, without media."""
+    body = request.body
+    return sum(len(part.text) for part in request.parts) + sum(
+        len(wire.dumps(body[key])) for key in _READ_BESIDE if body.get(key)
+    )
 
 
-def _media_tokens(request: ChatRequest) -> int:
-    messages = request.body.get("messages")
-    if not isinstance(messages, list):
-        return 0
-    contents = (message.get("content") for message in messages if isinstance(message, dict))
-    parts = (part for content in contents if isinstance(content, list) for part in content)
-    return _TOKENS_PER_MEDIA * sum(isinstance(part, dict) and part.get("type") in _MEDIA for part in parts)
+def rate_of(tokens: int, chars: int) -> float | None:
+    """Tokens per character as an answer measured it; `None` where the prompt was too short to tell: a chat template's
+    own tokens would count as the text's."""
+    if chars < _TELLING_CHARS:
+        return None
+    return min(max(tokens / chars, _LEAST_RATE), _LARGEST_RATE)
 
 
 class Sessions:

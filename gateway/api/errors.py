@@ -70,8 +70,17 @@ class BudgetExhausted(RefusedError):
 class Unavailable(RefusedError):
     """The gateway cannot serve now: 503 with `retry_after` in seconds."""
 
-    def __init__(self, message: str, *, code: str = "service_unavailable", retry_after: float | None = 1.0) -> None:
-        super().__init__(message, status=503, code=code, type="server_error", retry_after=retry_after)
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str = "service_unavailable",
+        retry_after: float | None = 1.0,
+        should_retry: bool | None = None,
+    ) -> None:
+        super().__init__(
+            message, status=503, code=code, type="server_error", retry_after=retry_after, should_retry=should_retry
+        )
 
 
 UpstreamFault = Literal[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -10,24 +11,20 @@ from dataclasses import dataclass, replace
 from aiohttp.web import AbstractRouteDef
 
 from gateway import wire
-from gateway.accounts import Accounts
+from gateway.accounts import Accounts, LedgerHealth
 from gateway.api import (
     Answer,
     Caller,
-    Completed,
     ConfigReloaded,
     Deployment,
-    Failed,
     Json,
     Listener,
-    Outcome,
     Plugin,
     Routing,
     Surface,
-    UpstreamError,
 )
 from gateway.bus import Bus
-from gateway.compose.plugins import Loaded, load_plugins, make, make_cast
+from gateway.compose.plugins import Loaded, load_plugins, make_cast, start
 from gateway.config import Config, ConfigError
 from gateway.cooldown import Cooldowns
 from gateway.deployments import Deployments
@@ -43,6 +40,10 @@ from gateway.upstream import Timeouts, Upstreams, local_available
 
 DEFAULT_BUDGET = "default"
 """The budget of callers that name none."""
+
+_STOP_SECONDS = 5.0  # for listeners to hear what is left, and for each plugin to stop
+_RETIRE_SECONDS = 60.0  # for calls in flight to end before the plugins they use are stopped
+_RETIRE_POLL_SECONDS = 0.1
 
 log = logging.getLogger("thriftgate")
 
@@ -71,11 +72,14 @@ class Gateway:
         self._catalog = Catalog()
         self._state = open_state(config.state_url, clock)
         self.ledger = SqliteLedger(config.ledger_url, clock)
+        self._ledger_health = LedgerHealth(clock)
         self.upstreams = Upstreams(_timeouts(config))
         self.budgets = Budgets(self.ledger, [] if offline else _budget_rules(config), clock)
         self._cooldowns = Cooldowns(clock, self._bus.publish)
         self._sessions = Sessions(self._state, clock)
         self._plugins: list[tuple[Loaded, Plugin]] = []
+        self._mounted: list[tuple[Loaded, Plugin]] = []
+        self._routes_mounted = False
         self._deployments = self._complete(config)
         self._in_force = _InForce(config.routing, self._deployments.all)
         self.auth = _auth(config)
@@ -93,6 +97,8 @@ class Gateway:
     def not_ready(self) -> str | None:
         if self.draining:
             return "draining"
+        if self._ledger_health.failure is not None:
+            return self._ledger_health.failure
         return None if self.upstreams.ready else "loading the provider layer"
 
     async def start(self) -> None:
@@ -103,41 +109,59 @@ class Gateway:
             await self.ledger.open()
             await self.budgets.start()
             await self.upstreams.start(self._deployments.active)
-        await self._seat(loaded)
-        self.pipeline = self._make_pipeline(self.config)
+        self._plugins = await self._prepare(loaded, self.config)
+        self._attach(self._plugins)
+        self.pipeline = self._make_pipeline(self.config, self._plugins)
 
     async def stop(self) -> None:
         """Flush and close everything, in the order in which it depends on each other."""
-        await self._bus.settle()
-        for _, plugin in reversed(self._plugins):
-            await plugin.stop()
+        await self._bus.settle(_STOP_SECONDS)
+        for loaded, plugin in reversed(self._plugins):
+            await _stop(loaded, plugin)
         await self._bus.close()
         self.pipeline.parts.cast.close()
         await self.upstreams.close()
         await self.ledger.close()
 
     async def reload(self, config: Config) -> None:
-        """Put another configuration in force. Calls in flight end under the one they began with. Raises `ConfigError`,
-        and changes nothing, where a plugin's settings are wrong."""
-        loaded = load_plugins(config)
-        await self._seat(loaded)
+        """Put another configuration in force. Calls in flight end under the one they began with; then the plugins that
+        only it used are stopped. Raises `ConfigError`, and changes nothing, where a plugin is wrong."""
+        plugins = await self._prepare(load_plugins(config), config)
         await self.budgets.reload(_budget_rules(config))
-        self.config = config
-        self._deployments = self._complete(config)
+        # From here on nothing can fail: everything is swapped in one step.
+        old, leaving = self.pipeline, [pair for pair in self._plugins if not _has(plugins, pair[1])]
+        self.config, self._plugins, self._deployments = config, plugins, self._complete(config)
         self._in_force.routing = config.routing
         self._in_force.deployments = self._deployments.all
         self.auth = _auth(config)
-        self.pipeline = self._make_pipeline(config)
+        self.upstreams.set_timeouts(_timeouts(config))
+        self._attach(plugins)
+        self.pipeline = self._make_pipeline(config, plugins)
         inactive = tuple((d.name, d.inactive) for d in self._deployments.all if d.inactive)
         self._bus.publish(ConfigReloaded(at=self._clock(), problems=(), inactive=inactive))
+        await self._retire(old, leaving)
+
+    async def _retire(self, old: Pipeline, leaving: Sequence[tuple[Loaded, Plugin]]) -> None:
+        """Stop what only the old pipeline used, once its last call is closed (or after some seconds)."""
+        until = asyncio.get_running_loop().time() + _RETIRE_SECONDS
+        while old.open_calls and asyncio.get_running_loop().time() < until:  # noqa: ASYNC110  # a count, not an event
+            await asyncio.sleep(_RETIRE_POLL_SECONDS)
+        for loaded, plugin in leaving:
+            if isinstance(plugin, Listener):
+                await self._bus.detach(plugin)
+            if not isinstance(plugin, Surface):  # its routes stay mounted, and must find it alive
+                await _stop(loaded, plugin)
+        old.parts.cast.close()
 
     def reload_failed(self, error: ConfigError) -> None:
         """Tell the listeners that a new file is bad and the old one stays in force."""
         self._bus.publish(ConfigReloaded(at=self._clock(), problems=tuple(str(p) for p in error.problems)))
 
     def surface_routes(self) -> Sequence[AbstractRouteDef]:
-        """The routes that plugins add. They are mounted once, at the start."""
-        return [route for _, plugin in self._plugins if isinstance(plugin, Surface) for route in plugin.routes()]
+        """The routes that plugins add, to be mounted once: aiohttp's router is fixed when the server starts."""
+        self._mounted = [pair for pair in self._plugins if isinstance(pair[1], Surface)]
+        self._routes_mounted = True
+        return [route for _, plugin in self._mounted if isinstance(plugin, Surface) for route in plugin.routes()]
 
     async def settle(self) -> None:
         """Wait until every listener has heard what happened so far."""
@@ -152,31 +176,22 @@ class Gateway:
         """A request from inside (a plugin's), through the whole pipeline and charged to `caller`."""
         pipeline = self.pipeline
         request = wire.parse(wire.dumps({**body, "stream": False}), {"user-agent": "thriftgate"})
-        call = await pipeline.open(new_request_id(), request, self._caller_named(caller))
-        outcome: Outcome = Failed(status=500, code="internal_error", message="the call ended early")
-        try:
+        async with pipeline.call(new_request_id(), request, self._caller_named(caller)) as call:
             reply = await pipeline.run(call)
-            assert reply.body is not None  # noqa: S101  # streaming was switched off above
-            outcome = Completed(call.finish_reason)
-        except UpstreamError as error:
-            outcome = Failed(status=error.status or 502, code=error.code or error.fault, message=error.message)
-            raise
-        finally:
-            await pipeline.close(call, outcome)
+        assert reply.body is not None  # noqa: S101  # streaming was switched off above
         read = wire.read_answer(reply.body)
         return Answer(
             body=read.body,
             text=read.text,
             tool_calls=read.tool_calls,
             finish_reason=read.finish_reason,
-            usage=call.usage,
+            usage=call.record.usage if call.record else None,
             deployment=call.serving.name if call.serving else "",
             cost_usd=call.record.cost_usd if call.record else None,
         )
 
     def _caller_named(self, name: str) -> Caller:
-        keys = [key for key in self.config.keys if key.name == name]
-        return Caller(name=name, budget=keys[0].budget if keys else None)
+        return self.auth.named(name)
 
     def _complete(self, config: Config) -> Deployments:
         missing = local_available()
@@ -186,28 +201,29 @@ class Gateway:
         ]
         return Deployments(configured, self._catalog, baseline=config.routing.baseline)
 
-    async def _seat(self, loaded: Sequence[Loaded]) -> None:
-        """Make the plugins. Those that listen or have routes stay while their settings are unchanged: their counters
-        and mounted routes must outlive a reload. All others are built anew."""
-        old = list(self._plugins)
-        seated: list[tuple[Loaded, Plugin]] = []
+    async def _prepare(self, loaded: Sequence[Loaded], config: Config) -> list[tuple[Loaded, Plugin]]:
+        """The plugins of a configuration, made and started. Those that listen or have routes go on while their settings
+        are unchanged: their counters and mounted routes must outlive a reload. All others are made anew. Raises
+        `ConfigError` where one does not start; those that did are stopped again."""
+        running = [*self._plugins, *self._mounted]
+        ready: list[tuple[Loaded, Plugin]] = []
         for new in loaded:
-            plugin = _staying(new, old)
-            if plugin is None:
-                plugin = make(new, self._host(new.entry.name))
-                await plugin.start()
-            seated.append((new, plugin))
-        self._plugins = seated
-        for was, plugin in old:
-            if any(plugin is p for _, p in seated):
-                continue
+            plugin = _staying(new, running)
+            try:
+                ready.append((new, plugin or await start(new, self._host(new.entry.name), config)))
+            except ConfigError:
+                for made in ready:
+                    if not _has(running, made[1]):
+                        await _stop(*made)
+                raise
+        return ready
+
+    def _attach(self, plugins: Sequence[tuple[Loaded, Plugin]]) -> None:
+        for loaded, plugin in plugins:
             if isinstance(plugin, Listener):
-                await self._bus.detach(plugin)
-            await plugin.stop()
-            log.info("plugin %s stopped", was.entry.name)
-        for new, plugin in seated:
-            if isinstance(plugin, Listener):
-                self._bus.attach(new.entry.name, plugin)
+                self._bus.attach(loaded.entry.name, plugin)
+            if isinstance(plugin, Surface) and self._routes_mounted and not _has(self._mounted, plugin):
+                log.warning("the routes of plugin %s are mounted at the next start", loaded.entry.name)
 
     def _host(self, name: str) -> PluginHost:
         return PluginHost(
@@ -220,13 +236,15 @@ class Gateway:
             completer=self.complete,
         )
 
-    def _make_pipeline(self, config: Config) -> Pipeline:
-        cast = make_cast(self._plugins, publish=self._bus.publish, clock=self._clock)
+    def _make_pipeline(self, config: Config, plugins: Sequence[tuple[Loaded, Plugin]]) -> Pipeline:
+        cast = make_cast(plugins, publish=self._bus.publish, clock=self._clock)
         accounts = Accounts(
             catalog=self._catalog,
             budgets=self.budgets,
             ledger=self.ledger,
+            health=self._ledger_health,
             sessions=self._sessions,
+            tries=1 + config.max_escalations if cast.verifiers else 1,
             publish=self._bus.publish,
             clock=self._clock,
         )
@@ -234,8 +252,7 @@ class Gateway:
             self.upstreams,
             cast,
             self._cooldowns,
-            ForwardRules(config.server.max_attempts, config.max_escalations),
-            estimate=accounts.estimate,
+            ForwardRules(config.server.max_attempts, config.max_escalations, config.server.first_token_timeout),
             publish=self._bus.publish,
             clock=self._clock,
         )
@@ -254,6 +271,18 @@ class Gateway:
                 request_timeout=config.server.request_timeout,
             )
         )
+
+
+def _has(plugins: Sequence[tuple[Loaded, Plugin]], plugin: Plugin) -> bool:
+    return any(plugin is other for _, other in plugins)
+
+
+async def _stop(loaded: Loaded, plugin: Plugin) -> None:
+    try:
+        async with asyncio.timeout(_STOP_SECONDS):
+            await plugin.stop()
+    except Exception:  # isolation: a plugin that cannot stop must not keep the others from it
+        log.exception("plugin %s did not stop", loaded.entry.name)
 
 
 def _staying(new: Loaded, old: Sequence[tuple[Loaded, Plugin]]) -> Plugin | None:

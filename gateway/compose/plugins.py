@@ -6,6 +6,7 @@ in the folder that `plugin_path` names. Only what is named runs.
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import sys
 from collections.abc import Callable, Iterable
@@ -31,6 +32,7 @@ from gateway.cast import Cast, Seated
 from gateway.config import Config, ConfigError, PluginEntry, Problem, settings_of
 
 GROUP = "gateway.plugins"
+_START_SECONDS = 60.0
 ROLES: dict[str, type[Any]] = {
     "guard": Guard,
     "optimizer": Optimizer,
@@ -80,9 +82,9 @@ def load_plugins(config: Config) -> tuple[Loaded, ...]:
     for index, entry in enumerate(config.plugins):
         try:
             plugin = _find(entry.name, config)
-        except (ImportError, LookupError, TypeError) as error:
+        except Exception as error:  # noqa: BLE001  # importing runs the plugin's own code, which may raise anything
             expected = "the name of an installed plugin, or module:Class"
-            problems.append(_problem(config, ("plugins", index), str(error), expected))
+            problems.append(_problem(config, ("plugins", index), str(error) or type(error).__name__, expected))
             continue
         try:
             loaded.append(Loaded(entry, plugin, settings_of(config, entry, plugin.Settings)))
@@ -144,9 +146,16 @@ def _find(name: str, config: Config) -> type[Plugin]:
     return found
 
 
-def make(loaded: Loaded, host: Host) -> Plugin:
-    """One plugin, made."""
-    return loaded.type(host, loaded.settings)
+async def start(loaded: Loaded, host: Host, config: Config) -> Plugin:
+    """One plugin, made and started. Raises `ConfigError` at its line where its own code fails."""
+    try:
+        plugin = loaded.type(host, loaded.settings)
+        async with asyncio.timeout(_START_SECONDS):
+            await plugin.start()
+    except Exception as error:
+        what = f"`{loaded.entry.name}` does not start: {type(error).__name__}: {error}"
+        raise ConfigError([_problem(config, loaded.entry.path, what, "")]) from error
+    return plugin
 
 
 def _problem(config: Config, place: tuple[Any, ...], message: str, expected: str) -> Problem:

@@ -84,13 +84,16 @@ async def _until_told(gateway: Gateway, path: Path) -> None:
 
 async def _reload(gateway: Gateway, path: Path) -> None:
     try:
-        config = configuration.load(path, os.environ)
+        config = await asyncio.to_thread(configuration.load, path, os.environ)
         if config.ledger_url != gateway.config.ledger_url:
             log.warning("ledger.url changed; the gateway keeps %s until it is restarted", gateway.config.ledger_url)
         await gateway.reload(config)
     except ConfigError as error:
         log.error("%s is bad, the old configuration stays in force:\n%s", path, error)  # noqa: TRY400  # no traceback
         gateway.reload_failed(error)
+        return
+    except Exception:  # the last line of defence: a reload must never end a gateway that serves
+        log.exception("%s could not be put in force, the old configuration stays", path)
         return
     for warning in config.warnings:
         log.warning("%s", warning)

@@ -70,11 +70,11 @@ async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamRe
 
 @web.middleware
 async def _admit(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """New work is refused while the gateway starts or drains; what is admitted counts as in flight."""
+    """New work is refused while the gateway drains (looking is not work); what is admitted counts as in flight."""
     if request.path in _HEALTH:
         return await handler(request)
     front, in_flight = request.app[FRONT], request.app[IN_FLIGHT]
-    if front.draining:
+    if front.draining and request.method == "POST":
         raise Unavailable("The gateway is shutting down; ask another replica.", code="draining")
     in_flight.count += 1
     try:

@@ -31,6 +31,11 @@ class Auth:
         """The caller of a request. Raises `Unauthorized` (401) for a missing or unknown key."""
         return self.anonymous if self.open else self._key(headers).caller
 
+    def named(self, name: str) -> Caller:
+        """The caller of that name; one without a key draws on the same budget as the anonymous."""
+        known = (key.caller for key in self._keys.values())
+        return next((caller for caller in known if caller.name == name), Caller(name, self.anonymous.budget))
+
     def require_admin(self, headers: Mapping[str, str]) -> None:
         """Raises `Unauthorized` (401), or `RefusedError` (403) for a key that is no admin's."""
         if not self.open and not self._key(headers).admin:

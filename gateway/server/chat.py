@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+
 from aiohttp import web
 
 from gateway import wire
-from gateway.api import Caller, Cancelled, ChatRequest, Completed, Failed, Outcome, Refused, RefusedError, UpstreamError
+from gateway.api import Caller, Outcome, RefusedError
 from gateway.call import Call, Reply
-from gateway.pipeline import Pipeline
+from gateway.forward import deadline_passed
+from gateway.pipeline import Pipeline, completed, outcome_of
 from gateway.server.body import read_body
 from gateway.server.front import FRONT, REQUEST_ID
+
+_LAST_WORD_SECONDS = 2.0  # for the end of a stream, which a caller who stopped reading may never take
+
+log = logging.getLogger("thriftgate.server")
 
 
 async def chat_completions(request: web.Request) -> web.StreamResponse:
@@ -20,69 +28,71 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
     caller: Caller | None = None
     try:
         caller = front.auth.identify(request.headers)
-        chat = await _read(request)
-        call = await pipeline.open(id, chat, caller)
+        chat = wire.parse(await read_body(request, front.max_body), request.headers)
+        pipeline.parts.deployments.resolve(chat.model)  # an unknown model is refused before there is a call
     except RefusedError as error:
-        pipeline.refused(id, caller, _refused(error))
+        pipeline.refused(id, caller, error)
         raise
-    outcome: Outcome = Cancelled("waiting")
-    try:
+    async with pipeline.call(id, chat, caller) as call:
         reply = await pipeline.run(call)
         if reply.events is not None:
             return await _stream(request, pipeline, call, reply)
-        outcome = Completed(call.finish_reason)
-        await pipeline.close(call, outcome)
-        assert call.record is not None  # noqa: S101  # closed the line before
-        return web.Response(body=reply.body, content_type="application/json", headers=wire.record_headers(call.record))
-    except RefusedError as error:
-        outcome = _refused(error)
-        raise
-    except UpstreamError as error:
-        outcome = _failed(error)
-        raise
-    except Exception as error:
-        outcome = Failed(status=500, code="internal_error", message=type(error).__name__)
-        raise
-    finally:
-        await pipeline.close(call, outcome)
-
-
-async def _read(request: web.Request) -> ChatRequest:
-    raw = await read_body(request, request.app[FRONT].max_body)
-    return wire.parse(raw, request.headers)
+        await pipeline.close(call, completed(call))
+    assert call.record is not None  # noqa: S101  # it is closed
+    return web.Response(body=reply.body, content_type="application/json", headers=wire.record_headers(call.record))
 
 
 async def _stream(request: web.Request, pipeline: Pipeline, call: Call, reply: Reply) -> web.StreamResponse:
-    """Relay the events. The record is written before `[DONE]`: who has seen the end of a stream finds it recorded."""
+    """Relay the events. The record is written before `[DONE]`: who has seen the end of a stream finds it recorded.
+
+    Once the response has begun, every fault becomes an error event; only the caller's leaving is raised.
+    """
     assert reply.events is not None  # noqa: S101  # asked for by the caller
-    assert call.plan is not None  # noqa: S101  # decided before it was forwarded
-    assert call.serving is not None  # noqa: S101  # there is an answer
-    trimmed = sum(edit.tokens_removed for edit in call.edits) if call.trimmed else 0
-    headers = wire.decision_headers(call.serving, call.plan, call.complexity, trimmed)
-    response = web.StreamResponse(headers={**headers, "cache-control": "no-cache", "x-request-id": call.id})
-    response.content_type = "text/event-stream"
-    outcome: Outcome = Cancelled("streaming")
-    last = wire.DONE
+    response = web.StreamResponse(headers=_stream_headers(call))
+    fault: BaseException | None = None
+    await response.prepare(request)
     try:
-        await response.prepare(request)
-        async for event in reply.events:
-            await response.write(event)
-        outcome = Completed(call.finish_reason)
-    except UpstreamError as error:
-        outcome = _failed(error, committed=True)
-        last = wire.error_event(wire.error_body(error)[1]) + wire.DONE
-    finally:  # also when the caller has left: aiohttp cancels the handler, or writing fails
+        async with asyncio.timeout_at(call.deadline):
+            async for event in reply.events:
+                await response.write(event)
+    except TimeoutError:
+        fault = deadline_passed(call)
+    except ConnectionResetError:
+        raise
+    except Exception as error:  # noqa: BLE001  # the commit rule: shown below, whatever it is
+        fault = error
+    outcome: Outcome = outcome_of(fault, call) if fault is not None else completed(call)
+    try:
         await pipeline.close(call, outcome)
-    await response.write(last)
-    await response.write_eof()
+    except Exception as error:  # noqa: BLE001  # as above
+        fault = error
+    await _say_last(request, response, fault, call.id)
     return response
 
 
-def _refused(error: RefusedError) -> Refused:
-    return Refused(status=error.status, code=error.code, message=error.message)
+async def _say_last(request: web.Request, response: web.StreamResponse, fault: BaseException | None, id: str) -> None:
+    """End a stream: with the fault, if there was one, and in any case with `[DONE]`."""
+    last = wire.DONE
+    if fault is not None:
+        status, body, _ = wire.error_body(fault)
+        if status == web.HTTPInternalServerError.status_code:
+            log.error("request %s failed inside the gateway", id, exc_info=fault)
+        last = wire.error_event(body) + wire.DONE
+    try:
+        async with asyncio.timeout(_LAST_WORD_SECONDS):
+            await response.write(last)
+            await response.write_eof()
+    except TimeoutError:
+        if isinstance(request.transport, asyncio.Transport):
+            request.transport.abort()
 
 
-def _failed(error: UpstreamError, *, committed: bool = False) -> Failed:
-    status, body, _ = wire.error_body(error)
-    code = body["error"]["code"] or error.fault
-    return Failed(status=status, code=code, message=error.message, committed=committed)
+def _stream_headers(call: Call) -> dict[str, str]:
+    assert call.plan is not None  # noqa: S101  # decided before it was forwarded
+    assert call.serving is not None  # noqa: S101  # there is an answer
+    return {
+        **wire.decision_headers(call.serving, call.plan, call.complexity, call.removed_tokens),
+        "content-type": "text/event-stream",
+        "cache-control": "no-cache",
+        "x-request-id": call.id,
+    }

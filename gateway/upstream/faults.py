@@ -16,7 +16,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
 
 import orjson
 
@@ -123,6 +122,8 @@ _STATUS_BY_TYPE: Mapping[str, int] = {
     "rate_limit_exceeded": 429,
     "insufficient_quota": 429,
     "overloaded_error": 529,
+    "timeout_error": 504,
+    "billing_error": 402,
     "RESOURCE_EXHAUSTED": 429,
     "INVALID_ARGUMENT": 400,
     "UNAVAILABLE": 503,
@@ -228,13 +229,3 @@ def _seconds_until(date: str, now: datetime) -> float | None:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return max(0.0, (moment - now).total_seconds())
-
-
-def check_answer(answer: Any, *, secret: str | None = None) -> dict[str, Any]:
-    """An OpenAI answer as parsed, if it is one: an `error` object in a 200 and JSON without `choices` raise."""
-    if isinstance(answer, dict):
-        if answer.get("error"):
-            raise in_band(answer["error"], secret=secret)
-        if isinstance(answer.get("choices"), list) and answer["choices"]:
-            return answer
-    raise broken("protocol", "the upstream answered 200 with JSON that is not a chat completion")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -13,29 +13,18 @@ from typing import Any
 import orjson
 
 from gateway.api import Deployment, Json, UpstreamError
-from gateway.upstream.answers import Streamed, Timeouts, Whole, usage_of
-from gateway.upstream.faults import broken, check_answer, from_status, in_band
-from gateway.upstream.http import Client, Reply, Request
+from gateway.upstream.answers import Streamed, Timeouts, Whole
+from gateway.upstream.faults import broken, from_status, in_band
+from gateway.upstream.http import Address, Client, Reply, Request, address
+from gateway.upstream.providers import BASES, provider_class
 from gateway.upstream.rules import Rules, apply, derive
-from gateway.upstream.sse import data_of, split
-
-# Where each provider lives unless the deployment says otherwise. Kept here and not asked of litellm, which would let
-# `OPENAI_BASE_URL` (often set to this very gateway) and its likes decide.
-BASES: Mapping[str, str] = {
-    "openai": "https://api.openai.com/v1",
-    "deepseek": "https://api.deepseek.com/beta",
-    "groq": "https://api.groq.com/openai/v1",
-    "mistral": "https://api.mistral.ai/v1",
-    "xai": "https://api.x.ai/v1",
-    "openrouter": "https://openrouter.ai/api/v1",
-    "together_ai": "https://api.together.ai/v1",
-    "fireworks_ai": "https://api.fireworks.ai/inference/v1",
-}
-# Proven by tests/upstream/test_relay_contract.py; whoever is not in here goes through the SDK.
-PROVEN = frozenset({*BASES, "hosted_vllm", "local"})
+from gateway.wire import SseSplitter, data_of, dumps
 
 _MAX_ROUTES = 512
+# What an answer ends with: where `[DONE]` is missing, one of the last events must say that the model was done.
 _FINISHED = re.compile(rb'"finish_reason"\s*:\s*"')
+_ENDING = 8
+_DONE = (b"data: [DONE]", b"data:[DONE]")
 _AFTER_DONE = 0.25
 
 
@@ -43,8 +32,7 @@ _AFTER_DONE = 0.25
 class Route:
     """All of a call to a deployment that does not depend on the request."""
 
-    url: str
-    headers: Mapping[str, str]
+    to: Address
     rules: Rules
 
 
@@ -54,47 +42,50 @@ class Relay:
     def __init__(self, client: Client, library: Callable[[], ModuleType], timeouts: Timeouts) -> None:
         self._client = client
         self._library = library
-        self._timeouts = timeouts
+        self.timeouts = timeouts
         self._routes: dict[Deployment, Route] = {}
 
     async def whole(self, deployment: Deployment, body: Json, *, within: float, request_id: str) -> Whole:
         """The whole answer within `within` seconds. Raises `UpstreamError`."""
         try:
             async with asyncio.timeout(within):
-                reply = await self._send(deployment, body, False, within, request_id)
+                reply = await self._send(deployment, body, False, request_id)
                 raw = await reply.whole()
         except TimeoutError:
             raise broken("timeout", f"the upstream did not finish within {within:g} s") from None
-        return Whole(raw, usage_of(read_answer(raw, secret=deployment.api_key)))
+        if b'"choices"' not in raw:
+            raise no_answer(raw, secret=deployment.api_key)
+        return Whole(raw)
 
     async def stream(self, deployment: Deployment, body: Json, *, within: float, request_id: str) -> Streamed:
         """The answer's events. `within` bounds the wait for the head in seconds, `idle` the silence after it."""
-        wait = min(within, self._timeouts.first_byte)
+        wait = min(within, self.timeouts.first_byte)
         try:
             async with asyncio.timeout(wait):
-                reply = await self._send(deployment, body, True, wait, request_id)
-                if reply.content_type in {"application/json", "text/html"}:
-                    raise not_a_stream(await reply.whole(), secret=deployment.api_key)
+                reply = await begun(await self._send(deployment, body, True, request_id), secret=deployment.api_key)
         except TimeoutError:
             raise broken("timeout", f"the upstream did not begin within {wait:g} s") from None
         return Streamed(_events(reply, deployment.api_key))
 
-    async def _send(
-        self, deployment: Deployment, body: Json, stream: bool, head_timeout: float, request_id: str
-    ) -> Reply:
+    async def _send(self, deployment: Deployment, body: Json, stream: bool, request_id: str) -> Reply:
         route = self._routes.get(deployment) or await self._resolve(deployment)
         shaped = apply(route.rules, body, deployment.upstream_model, stream=stream)
-        headers = {**route.headers, "x-client-request-id": request_id}
-        reply = await self._client.send(Request(route.url, headers, orjson.dumps(shaped), head_timeout))
-        return await accepted(reply, secret=deployment.api_key)
+        request = Request(route.to, {"x-client-request-id": request_id}, dumps(shaped))
+        return await accepted(await self._client.send(request), secret=deployment.api_key)
 
     async def _resolve(self, deployment: Deployment) -> Route:
         # Up to a quarter of a second for some classes, so not on the event loop.
         route = await asyncio.to_thread(resolve, self._library(), deployment)
-        while len(self._routes) >= _MAX_ROUTES:  # a wildcard deployment brings as many names as callers think of
-            self._routes.pop(next(iter(self._routes)))
-        self._routes[deployment] = route
+        keep(self._routes, deployment, route)
         return route
+
+
+def keep(known: dict[Deployment, Any], deployment: Deployment, value: object) -> None:
+    """Remembers what was found out about a deployment. A wildcard brings as many as callers think of names, so the
+    oldest are forgotten."""
+    while len(known) >= _MAX_ROUTES:
+        known.pop(next(iter(known)))
+    known[deployment] = value
 
 
 def resolve(litellm: ModuleType, deployment: Deployment) -> Route:
@@ -108,7 +99,7 @@ def resolve(litellm: ModuleType, deployment: Deployment) -> Route:
     url = config.get_complete_url(
         api_base=base, api_key=deployment.api_key or "", model=model, optional_params={}, litellm_params={}
     )
-    headers = config.validate_environment(
+    headers: dict[str, str] = config.validate_environment(
         headers={},
         model=model,
         messages=[],
@@ -117,26 +108,9 @@ def resolve(litellm: ModuleType, deployment: Deployment) -> Route:
         api_key=deployment.api_key or "none",
         api_base=base,
     )
-    return Route(url, _headers(headers, deployment.api_key), derive(config, provider, model, base))
-
-
-def provider_class(litellm: ModuleType, provider: str, model: str) -> Any:
-    """litellm's `BaseConfig` for a provider's chat models."""
-    from litellm.utils import ProviderConfigManager  # noqa: PLC0415  # loaded by now
-
-    return ProviderConfigManager.get_provider_chat_config(model=model, provider=litellm.LlmProviders(provider))
-
-
-def _headers(given: Mapping[str, str], key: str | None) -> dict[str, str]:
-    headers = {name.lower(): value for name, value in given.items()}
-    if key is None:
-        headers.pop("authorization", None)
-    return {
-        **headers,
-        "content-type": "application/json",
-        "accept-encoding": "identity",
-        "user-agent": "thriftgate",
-    }
+    if deployment.api_key is None:
+        headers = {name: value for name, value in headers.items() if name.lower() != "authorization"}
+    return Route(address(url, headers), derive(config, provider, model, base))
 
 
 async def accepted(reply: Reply, *, secret: str | None) -> Reply:
@@ -153,55 +127,67 @@ async def accepted(reply: Reply, *, secret: str | None) -> Reply:
     raise from_status(reply.status, reply.headers, body, secret=secret)
 
 
-def read_answer(raw: bytes, *, secret: str | None) -> dict[str, Any]:
-    """A whole OpenAI answer as parsed. Raises a protocol fault for what is none: nothing, HTML, broken JSON."""
+async def begun(reply: Reply, *, secret: str | None) -> Reply:
+    """The reply if it is a stream; raises what it says otherwise."""
+    if reply.content_type not in {"application/json", "text/html"}:
+        return reply
+    raw = await reply.whole()
+    if b'"choices"' in raw:
+        raise broken("protocol", "the upstream answered a stream with a whole answer", retryable=False)
+    raise no_answer(raw, secret=secret)
+
+
+def no_answer(raw: bytes, *, secret: str | None) -> UpstreamError:
+    """The error for a body of status 200 that is no answer: an error object, nothing, HTML, broken JSON."""
     if not raw.strip():
-        raise broken("protocol", "the upstream answered 200 with nothing")
+        return broken("protocol", "the upstream answered 200 with nothing")
     try:
         answer = orjson.loads(raw)
     except orjson.JSONDecodeError:
         if raw.lstrip()[:1] == b"<":
-            raise broken("protocol", "the upstream answered 200 with HTML", retryable=False) from None
-        raise broken("protocol", "the upstream answered 200 with broken JSON") from None
-    return check_answer(answer, secret=secret)
-
-
-def not_a_stream(raw: bytes, *, secret: str | None) -> UpstreamError:
-    """The error for a whole answer where a stream was asked for: what the answer says, where it says something."""
-    try:
-        read_answer(raw, secret=secret)
-    except UpstreamError as error:
-        return error
-    return broken("protocol", "the upstream answered a stream with a whole answer", retryable=False)
+            return broken("protocol", "the upstream answered 200 with HTML", retryable=False)
+        return broken("protocol", "the upstream answered 200 with broken JSON")
+    if isinstance(answer, dict) and answer.get("error"):
+        return in_band(answer["error"], secret=secret)
+    return broken("protocol", "the upstream answered 200 with JSON that is not a chat completion")
 
 
 async def _events(reply: Reply, secret: str | None) -> AsyncGenerator[bytes, None]:
-    began = finished = done = False
+    splitter = SseSplitter()
+    ending: deque[bytes] = deque(maxlen=_ENDING)
     try:
-        async with aclosing(reply.chunks()) as chunks, aclosing(split(chunks)) as events:
-            async for event in events:
+        while data := await reply.read():
+            for event in splitter.feed(data):
                 if b'"error"' in event:
                     raise_if_error(event, secret)
-                began = began or event[:5] == b"data:"
-                finished = finished or _FINISHED.search(event) is not None
-                done = event.startswith((b"data: [DONE]", b"data:[DONE]"))
+                ending.append(event)
                 yield event
-                if done:
-                    await _let_end(events)
+                if event.startswith(_DONE):
+                    await let_end(reply)
                     return
-        if not began:
-            raise broken("protocol", "the upstream answered 200 with a stream without events")
-        if not finished:
-            raise broken("reset", "the upstream's stream ended before the answer did")
+        for rest in splitter.flush():
+            raise_if_error(rest, secret)
+            ending.append(rest)
+            yield rest.rstrip(b"\r\n") + b"\n\n"
+        if not any(event.startswith(_DONE) or _FINISHED.search(event) for event in ending):
+            raise _unfinished(ending)
     finally:
         reply.close()
 
 
-async def _let_end(events: AsyncGenerator[bytes, None]) -> None:
-    """Reads the end of the body that follows `[DONE]`, so that the connection goes back to the pool."""
+def _unfinished(ending: Iterable[bytes]) -> UpstreamError:
+    if any(data_of(event) for event in ending):
+        return broken("reset", "the upstream's stream ended before the answer did")
+    return broken("protocol", "the upstream answered 200 with a stream without events")
+
+
+async def let_end(reply: Reply) -> None:
+    """Reads the end of the body that follows the last event, so that the connection goes back to the pool."""
+    if reply.ended:
+        return
     try:
         async with asyncio.timeout(_AFTER_DONE):
-            await anext(events, None)
+            await reply.read()
     except (TimeoutError, UpstreamError):
         return  # the answer is complete whatever the connection does now
 
@@ -209,7 +195,7 @@ async def _let_end(events: AsyncGenerator[bytes, None]) -> None:
 def raise_if_error(event: bytes, secret: str | None) -> None:
     """Raises the `error` object that an event of a stream carries, if it carries one."""
     try:
-        data = orjson.loads(data_of(event))
+        data = orjson.loads(data_of(event) or b"null")
     except orjson.JSONDecodeError:
         return
     if isinstance(data, dict) and data.get("error"):

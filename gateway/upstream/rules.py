@@ -264,14 +264,16 @@ def _message(rules: Rules, message: Any) -> Any:
     role = message.get("role", "")
     strip = rules.strip.get(rules.roles.get(role, role), frozenset())
     null = rules.strip_null and role == "assistant"
-    changed = {name: value for name, value in message.items() if name not in strip and not (null and value is None)}
+    changed = message
+    if not strip.isdisjoint(message) or (null and None in message.values()):
+        changed = {name: value for name, value in message.items() if name not in strip and not (null and value is None)}
     if role in rules.roles:
-        changed["role"] = rules.roles[role]
+        changed = {**changed, "role": rules.roles[role]}
     content = changed.get("content")
     if isinstance(content, list):
-        changed["content"] = _content(rules, changed["role"], content)
+        changed = {**changed, "content": _content(rules, changed.get("role", ""), content)}
     if rules.strip_index and isinstance(changed.get("tool_calls"), list):
-        changed["tool_calls"] = [_without(call, "index") for call in changed["tool_calls"]]
+        changed = {**changed, "tool_calls": [_without(call, "index") for call in changed["tool_calls"]]}
     return changed
 
 

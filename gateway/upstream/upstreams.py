@@ -1,4 +1,5 @@
-"""Two lanes behind one port: which one carries a call is decided per deployment."""
+"""Two lanes behind one port: the deployment decides which one carries its calls, but for the few requests that the
+provider lane cannot shape."""
 
 from __future__ import annotations
 
@@ -14,8 +15,10 @@ from gateway.upstream.faults import broken
 from gateway.upstream.http import Client
 from gateway.upstream.library import load, warm
 from gateway.upstream.local import LocalModel
-from gateway.upstream.relay import PROVEN, Relay
+from gateway.upstream.providers import RELAYED, TRANSLATED
+from gateway.upstream.relay import Relay
 from gateway.upstream.sdk import Sdk
+from gateway.upstream.translated import Translated
 
 Lane = Literal["provider", "sdk"]
 
@@ -31,6 +34,7 @@ class Upstreams:
         self._starting_local: asyncio.Task[str] | None = None
         self._client: Client | None = None
         self._relay: Relay | None = None
+        self._translated: Translated | None = None
         self._sdk = Sdk(self._litellm, self._timeouts)
         self._local = LocalModel()
 
@@ -40,12 +44,20 @@ class Upstreams:
         if self._loading is None:
             self._client = Client(self._timeouts)
             self._relay = Relay(self._client, self._litellm, self._timeouts)
+            self._translated = Translated(self._client, self._litellm, self._timeouts)
             self._loading = asyncio.ensure_future(self._load())
         active = [deployment for deployment in deployments if deployment.inactive is None]
         if any(self.lane(deployment) == "sdk" for deployment in active):
             self._warm()
         if any(deployment.provider == "local" for deployment in active):
             self.start_local()
+
+    def set_timeouts(self, timeouts: Timeouts) -> None:
+        """New timeouts for every call that begins from now on; running ones keep theirs."""
+        self._timeouts = self._sdk.timeouts = timeouts
+        if self._client is not None and self._relay is not None and self._translated is not None:
+            self._client.use(timeouts)
+            self._relay.timeouts = self._translated.timeouts = timeouts
 
     async def _load(self) -> ModuleType:
         self._library = await asyncio.to_thread(load)
@@ -92,9 +104,14 @@ class Upstreams:
             await self._client.close()
 
     def lane(self, deployment: Deployment) -> Lane:
-        """`provider`: litellm's class shapes the call, our own client carries it and the answer is relayed byte for
-        byte. `sdk`: litellm carries the call and translates the answer."""
-        return "provider" if deployment.transport == "auto" and deployment.provider in PROVEN else "sdk"
+        """`provider`: litellm's class shapes the call, our own client carries it, and the answer is relayed byte for
+        byte or translated by the class. `sdk`: litellm does all of it.
+
+        A request that the class cannot shape alone (media to be fetched, Gemini's cached contents) goes by the SDK
+        lane whatever this says.
+        """
+        proven = deployment.provider in RELAYED or deployment.provider in TRANSLATED
+        return "provider" if proven and deployment.transport == "auto" else "sdk"
 
     async def call(
         self,
@@ -109,21 +126,31 @@ class Upstreams:
 
         `timeout` in seconds bounds a whole answer, or the wait for a stream's head. Raises `UpstreamError`.
         """
-        loop = asyncio.get_running_loop()
-        until = loop.time() + timeout
-        lane = await self._lane_for(deployment, timeout)
-        if deployment.provider == "local":
-            deployment = replace(deployment, api_base=await self._local.address(), transport="auto")
+        if self._library is not None and self._relay is not None and self._relayed(deployment):
+            lane: Relay | Translated | Sdk = self._relay  # nearly every call: nothing to wait for
+        else:
+            began = asyncio.get_running_loop().time()
+            lane = await self._lane_for(deployment, body, timeout)
+            if deployment.provider == "local":
+                deployment = replace(deployment, api_base=await self._local.address(), transport="auto")
+            timeout = max(0.001, began + timeout - asyncio.get_running_loop().time())
         carry = lane.stream if stream else lane.whole
-        return await carry(deployment, body, within=max(0.001, until - loop.time()), request_id=request_id)
+        return await carry(deployment, body, within=timeout, request_id=request_id)
 
-    async def _lane_for(self, deployment: Deployment, within: float) -> Relay | Sdk:
+    def _relayed(self, deployment: Deployment) -> bool:
+        """Whether a call needs nothing but the relay; the local model's process may have to be started first."""
+        return deployment.provider in RELAYED and deployment.provider != "local" and deployment.transport == "auto"
+
+    async def _lane_for(self, deployment: Deployment, body: Json, within: float) -> Relay | Translated | Sdk:
         """The lane, once it can carry: calls that come before litellm is loaded wait for it."""
         try:
             async with asyncio.timeout(within):
                 await self.wait_ready()
-                if self._relay is not None and self.lane(deployment) == "provider":
-                    return self._relay
+                if self.lane(deployment) == "provider":
+                    if deployment.provider in RELAYED and self._relay is not None:
+                        return self._relay
+                    if self._translated is not None and await self._translated.fits(deployment, body):
+                        return self._translated
                 await asyncio.shield(self._warm())
                 return self._sdk
         except TimeoutError:

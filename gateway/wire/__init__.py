@@ -3,7 +3,7 @@
 from gateway.wire.answer import AnswerParts, answer_parts, collect, read_answer, stream_error
 from gateway.wire.chat import parse, parts_of, wants_usage
 from gateway.wire.codec import dumps, loads
-from gateway.wire.demands import asks_for_caching, has_media, needs
+from gateway.wire.demands import asks_for_caching, choices, has_media, media_count, needs
 from gateway.wire.edits import apply, edited
 from gateway.wire.errors import error_body, error_object
 from gateway.wire.headers import decision_headers, money_headers, record_headers
@@ -19,6 +19,7 @@ __all__ = [
     "answer_parts",
     "apply",
     "asks_for_caching",
+    "choices",
     "collect",
     "data_of",
     "decision_headers",
@@ -28,6 +29,7 @@ __all__ = [
     "error_event",
     "error_object",
     "has_media",
+    "media_count",
     "loads",
     "money_headers",
     "needs",

@@ -14,6 +14,8 @@ from gateway.wire.client import client_kind, retry_count
 from gateway.wire.codec import loads
 from gateway.wire.hints import read_hints, without_hints
 
+_LONGEST_MODEL = 256
+
 
 def parse(raw: bytes, headers: Mapping[str, str]) -> ChatRequest:
     """The request in `raw`. `headers` are looked up in lower case. Raises `BadRequest`."""
@@ -102,6 +104,10 @@ def _check_model(body: Json) -> None:
         raise BadRequest("Missing required parameter: 'model'.", code="missing_required_parameter", param="model")
     if not isinstance(model, str):
         raise _wrong_type("model", "a string", model)
+    if len(model) > _LONGEST_MODEL:
+        raise BadRequest(
+            f"Invalid 'model': more than {_LONGEST_MODEL} characters.", code="string_above_max_length", param="model"
+        )
 
 
 def _checked_messages(body: Json) -> list[Json]:

@@ -29,6 +29,17 @@ def has_media(body: Json) -> bool:
     return any(True for _ in _of_content(body))
 
 
+def media_count(body: Json) -> int:
+    """How many pictures, recordings and files the prompt holds."""
+    return sum(1 for _ in _of_content(body))
+
+
+def choices(body: Json) -> int:
+    """How many answers are asked for at once (`n`); each is billed."""
+    wanted = body.get("n")
+    return wanted if type(wanted) is int and wanted > 1 else 1
+
+
 def asks_for_caching(body: Json) -> bool:
     """Whether the body marks what the provider shall cache (Anthropic's `cache_control`; OpenAI needs no marks)."""
     if "cache_control" in body:

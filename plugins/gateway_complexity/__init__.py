@@ -7,15 +7,17 @@ bounded part of a request; the same request always has the same score.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, ClassVar, Final
 
-from gateway.api import ChatRequest, Complexity, Host, Plugin, Scorer, Tier
+from gateway.api import ChatRequest, Complexity, Factor, Host, Plugin, Scorer, Tier
 from gateway_complexity import factors
 from gateway_complexity.conversation import Conversation, read, read_body
 from gateway_complexity.defaults import FACTORS, TASK_TYPES
 from gateway_complexity.factors import Scale, Signals
-from gateway_complexity.tasks import Recognised, Recogniser
+from gateway_complexity.memory import Memory
+from gateway_complexity.tasks import Recogniser
 
 __all__ = ["FourFactors", "score_bodies"]
 
@@ -31,54 +33,56 @@ class FourFactors(Plugin, Scorer):
     def __init__(self, host: Host, settings: Signals) -> None:
         super().__init__(host, settings)
         routing = host.routing
-        self._recogniser = Recogniser(routing.task_types)
-        self._scale = Scale.of(routing.factors)
-        self._forced = frozenset(routing.force_strong_for)
-        self._signals = settings
+        self._rules = _Rules(
+            Recogniser(routing.task_types), Scale.of(routing.factors), settings, frozenset(routing.force_strong_for)
+        )
 
     def score(self, request: ChatRequest) -> Complexity:
-        conversation = read(request)
-        told = request.hints.task_type
-        if told:
-            task = self._recogniser.told(told)
-        else:
-            task = self._recogniser.recognise(conversation.newest, conversation.first)
-        return _complexity(conversation, task, self._scale, self._signals, forced=self._forced)
+        return self._rules.complexity(read(request), told=request.hints.task_type)
 
 
 def score_bodies(bodies: Sequence[Any]) -> list[float]:
     """The scores of OpenAI chat bodies with the factors as shipped, for measuring. A body of any shape has a score."""
-    recogniser, scale, weights = _shipped()
-    scores = []
-    for body in bodies:
-        conversation = read_body(body)
-        task = recogniser.recognise(conversation.newest, conversation.first)
-        scores.append(_complexity(conversation, task, scale, weights, forced=frozenset()).score)
-    return scores
+    rules = _shipped()
+    return [rules.complexity(read_body(body)).score for body in bodies]
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """What a score is made by, and the memory that spares reading a text twice."""
+
+    recogniser: Recogniser
+    scale: Scale
+    weights: Signals
+    forced: frozenset[str] = frozenset()
+    memory: Memory = field(default_factory=Memory)
+
+    def complexity(self, conversation: Conversation, *, told: str | None = None) -> Complexity:
+        recogniser = self.recogniser
+        task = recogniser.told(told) if told else recogniser.recognise(conversation.newest, conversation.first)
+        shares = (
+            factors.context_size(conversation, self.scale),
+            factors.task_type(conversation, task, self.scale, self.weights, self.memory),
+            factors.breadth(conversation, self.scale, self.weights, self.memory),
+            factors.past_failures(conversation, self.scale, self.memory),
+        )
+        score = max(1.0, min(10.0, sum([factor.value for factor in shares])))
+        force = Tier.STRONG if task.name in self.forced and task.confidence >= SURE else None
+        largest = max(shares, key=_weight)
+        return Complexity(
+            score=score,
+            task_type=task.name,
+            factors=shares,
+            confidence=task.confidence,
+            reason=f"{task.reason}; most of it: {largest.name} ({largest.reason})",
+            force=force,
+        )
+
+
+def _weight(factor: Factor) -> float:
+    return factor.value / factor.maximum if factor.maximum else 0.0
 
 
 @cache
-def _shipped() -> tuple[Recogniser, Scale, Signals]:
-    return Recogniser(TASK_TYPES), Scale.of(FACTORS), Signals()
-
-
-def _complexity(
-    conversation: Conversation, task: Recognised, scale: Scale, weights: Signals, *, forced: frozenset[str]
-) -> Complexity:
-    shares = (
-        factors.context_size(conversation, scale),
-        factors.task_type(conversation, task, scale, weights),
-        factors.breadth(conversation, scale, weights),
-        factors.past_failures(conversation, scale),
-    )
-    score = max(1.0, min(10.0, sum(factor.value for factor in shares)))
-    force = Tier.STRONG if task.name in forced and task.confidence >= SURE else None
-    largest = max(shares, key=lambda factor: factor.value / factor.maximum if factor.maximum else 0.0)
-    return Complexity(
-        score=score,
-        task_type=task.name,
-        factors=shares,
-        confidence=task.confidence,
-        reason=f"{task.reason}; most of it: {largest.name} ({largest.reason})",
-        force=force,
-    )
+def _shipped() -> _Rules:
+    return _Rules(Recogniser(TASK_TYPES), Scale.of(FACTORS), Signals())

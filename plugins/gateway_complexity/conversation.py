@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from gateway.api import ChatRequest, Part, PartKind
 
@@ -31,8 +31,7 @@ _OBSERVATION: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Tool:
+class Tool(NamedTuple):
     """A tool on offer: its name, what is said of it, its parameters' schemas by name, and how many are required."""
 
     name: str
@@ -76,11 +75,11 @@ def read_body(body: Any) -> Conversation:
 
 def _conversation(parts: Sequence[Part], offered: Sequence[Mapping[str, Any]], size: int) -> Conversation:
     asked = [part for part in parts if part.role == "user" and part.kind == "text"]
-    newest = next((part for part in reversed(asked) if not _OBSERVATION.match(part.text)), None) or _last(asked)
     first = asked[0] if asked else None
-    tools = tuple(_tool(tool) for tool in offered[:MAX_TOOLS])
-    text = sum(len(part.text) for part in parts)
-    per_tool = sum(tool.size for tool in tools) / max(1, len(tools))
+    newest = next((part for part in reversed(asked) if not _OBSERVATION.match(part.text)), _last(asked))
+    tools = tuple([_tool(tool) for tool in offered[:MAX_TOOLS]])
+    text = sum([len(part.text) for part in parts])
+    per_tool = sum([tool.size for tool in tools]) / max(1, len(tools))
     return Conversation(
         newest=excerpt(newest.text) if newest else "",
         first=excerpt(first.text) if first else "",
@@ -132,14 +131,14 @@ def _texts(content: Any) -> list[str]:
 
 def _tool(tool: Mapping[str, Any]) -> Tool:
     inner = tool.get("function")
-    function = inner if isinstance(inner, Mapping) else tool
+    function = inner if isinstance(inner, dict) else tool
     schema = function.get("parameters", function.get("input_schema"))
-    schema = schema if isinstance(schema, Mapping) else {}
+    schema = schema if isinstance(schema, dict) else {}
     properties, required = schema.get("properties"), schema.get("required")
     return Tool(
         name=_text(function.get("name")),
         description=_text(function.get("description")),
-        parameters=properties if isinstance(properties, Mapping) else {},
+        parameters=properties if isinstance(properties, dict) else {},
         required=len(required) if isinstance(required, list) else 0,
     )
 

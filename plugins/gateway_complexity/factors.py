@@ -12,7 +12,8 @@ from gateway.api import Factor, Settings
 from gateway_complexity import signals
 from gateway_complexity.conversation import Conversation
 from gateway_complexity.defaults import FACTORS
-from gateway_complexity.failures import failures
+from gateway_complexity.failures import Failures, edges, repeats
+from gateway_complexity.memory import Memory
 from gateway_complexity.tasks import Recognised
 
 CHARACTERS_PER_TOKEN: Final = 4
@@ -82,39 +83,49 @@ def context_size(conversation: Conversation, scale: Scale) -> Factor:
     return Factor("context_size", min(_at(scale.context, tokens), MAX_CONTEXT), MAX_CONTEXT, f"about {tokens} tokens")
 
 
-def task_type(conversation: Conversation, task: Recognised, scale: Scale, weights: Signals) -> Factor:
+def task_type(conversation: Conversation, task: Recognised, scale: Scale, weights: Signals, memory: Memory) -> Factor:
     """The kind's points, and what the newest turn's own form adds to them."""
     text = conversation.newest
     base = scale.unrecognised if task.points is None else task.points
     demand = (
         weights.length * signals.length(conversation.newest_length)
-        + weights.code * signals.code(text)
-        + weights.negation * signals.negation(text)
+        + weights.code * memory.code(text)
+        + weights.negation * memory.negation(text)
     )
     return Factor(
         "task_type", min(base + demand, MAX_TASK), MAX_TASK, f"{task.reason}: {base:g}, its wording adds {demand:.2f}"
     )
 
 
-def breadth(conversation: Conversation, scale: Scale, weights: Signals) -> Factor:
+def breadth(conversation: Conversation, scale: Scale, weights: Signals, memory: Memory) -> Factor:
     calls = [part for part in conversation.recent if part.kind == "tool_call"]
-    files = signals.files([conversation.newest, *(call.text[:_CALL_READ] for call in calls)])
+    files = memory.files(conversation.newest).union(*[memory.files(call.text[:_CALL_READ]) for call in calls])
     points = _at(scale.breadth, len(files) + conversation.offered)
     reason = f"files named: {len(files)}, tools offered: {conversation.offered}"
     if conversation.tools:
         # Once a tool has been called the tools are shown to fit, whatever their words.
-        misfit = 0.0 if calls else signals.misfit(conversation.newest, conversation.tools, conversation.offered)
-        required = sum(tool.required for tool in conversation.tools) / len(conversation.tools)
+        misfit = 0.0 if calls else _misfit(conversation, memory)
+        required = sum([tool.required for tool in conversation.tools]) / len(conversation.tools)
         points += (
             weights.misfit * misfit
             + weights.tools * signals.growth(conversation.offered, 1, 32)
-            + weights.several * signals.several(conversation.newest)
+            + weights.several * memory.several(conversation.newest)
             + weights.parameters * signals.growth(required, 1, 10)
         )
         reason += "; the tools hardly fit the request" if misfit > 0.6 else ""
     return Factor("breadth", min(points, MAX_BREADTH), MAX_BREADTH, reason)
 
 
-def past_failures(conversation: Conversation, scale: Scale) -> Factor:
-    found = failures(conversation)
+def _misfit(conversation: Conversation, memory: Memory) -> float:
+    asked = memory.asked(conversation.newest)
+    return signals.misfit(asked, conversation.tools, conversation.offered, memory.vocabulary)
+
+
+def past_failures(conversation: Conversation, scale: Scale, memory: Memory) -> Factor:
+    recent = conversation.recent
+    found = Failures(
+        errors=sum([memory.failed(edges(part.text)) for part in recent if part.kind == "tool_result"]),
+        repeats=repeats(recent),
+        corrected=conversation.answered and memory.corrects(conversation.newest),
+    )
     return Factor("past_failures", scale.failures * found.share, scale.failures, found.reason)

@@ -13,7 +13,6 @@ from itertools import pairwise
 from typing import Final
 
 from gateway.api import Part
-from gateway_complexity.conversation import Conversation
 
 _EDGE: Final = 400
 """Characters read at both ends of a result: an error is announced first or last."""
@@ -21,24 +20,22 @@ _ENOUGH: Final = 4
 """So many failed results, or calls made again, among the newest steps count in full."""
 
 # Every request looks at all results of its newest steps: plain words first, expressions only where they may hit.
-_SAID: Final = (
-    "error: ",
+_FAULTS: Final = (
     "traceback (most recent call last)",
     "command not found",
     "no such file or directory",
     "permission denied",
-    '"is_error": true',
-    '"iserror": true',
 )
+_ERRORS: Final = ("error: ", '"is_error": true', '"iserror": true')
 _ANNOUNCED: Final = re.compile(r"\W{0,3}(?:error|fatal|failed|exception|panic)\b")
 _COUNTED: Final = re.compile(r"\b[1-9]\d* (?:tests? )?(?:failed|failures?|errors?)\b")
 _STATUS: Final = re.compile(r"(?:exit(?:ed)?(?: with)?(?: code| status)?|returncode)\W{1,3}[1-9]\d*\b")
-_CORRECTION: Final = re.compile(
-    r"^\W*(?:no\b[,.! ]|wrong\b|nope\b|try again)|\b(?:that(?:'s| is| was) (?:not|wrong|incorrect)|"
+_CONTRADICTED: Final = re.compile(r"\W*(?:no\b[,.! ]|wrong\b|nope\b|try again)")
+_CORRECTED: Final = re.compile(
+    r"\b(?:that(?:'s| is| was) (?:not|wrong|incorrect)|"
     r"(?:still|also) (?:fails|failing|broken|wrong|not working|doesn'?t|does not|the same)|"
     r"(?:doesn'?t|does not|didn'?t|did not|isn'?t|not) work(?:ing)?|you (?:forgot|missed|ignored|broke)|"
-    r"not what i (?:asked|meant|wanted)|same (?:error|problem|issue)|as i (?:said|asked))\b",
-    re.IGNORECASE,
+    r"not what i (?:asked|meant|wanted)|same (?:error|problem|issue)|as i (?:said|asked))\b"
 )
 
 
@@ -70,25 +67,31 @@ class Failures:
         return ", ".join(said) or "none in this conversation"
 
 
-def failures(conversation: Conversation) -> Failures:
-    results = (part for part in conversation.recent if part.kind == "tool_result")
-    return Failures(
-        errors=sum(_failed(part.text) for part in results),
-        repeats=_repeats(conversation.recent),
-        corrected=conversation.answered and _CORRECTION.search(conversation.newest[:_EDGE]) is not None,
-    )
+def edges(text: str) -> str:
+    """What is read of a result."""
+    return text if len(text) <= 2 * _EDGE else f"{text[:_EDGE]}\n{text[-_EDGE:]}"
 
 
-def _failed(text: str) -> bool:
-    read = (text if len(text) <= 2 * _EDGE else f"{text[:_EDGE]}\n{text[-_EDGE:]}").lower()
-    if any(words in read for words in _SAID) or _ANNOUNCED.match(read):
+def failed(result: str) -> bool:
+    """Whether the edges of a result say that it failed."""
+    read = result.lower()
+    if _ANNOUNCED.match(read) or any(fault in read for fault in _FAULTS):
         return True
-    if ("fail" in read or "error" in read) and _COUNTED.search(read):
+    erred = "error" in read
+    if erred and any(error in read for error in _ERRORS):
+        return True
+    if (erred or "fail" in read) and _COUNTED.search(read):
         return True
     return ("exit" in read or "returncode" in read) and _STATUS.search(read) is not None
 
 
-def _repeats(parts: Sequence[Part]) -> int:
+def corrects(text: str) -> bool:
+    """Whether a turn begins as one does that corrects the answer before it."""
+    read = text[:_EDGE].lower()
+    return _CONTRADICTED.match(read) is not None or _CORRECTED.search(read) is not None
+
+
+def repeats(parts: Sequence[Part]) -> int:
     """Calls equal to the call before them. One with others in between is the ordinary edit-and-test loop."""
     calls = [(part.tool, part.text) for part in parts if part.kind == "tool_call"]
-    return sum(one == other for one, other in pairwise(calls))
+    return sum([one == other for one, other in pairwise(calls)])

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import Final
+from string import ascii_lowercase
+from typing import Final, NamedTuple
 
 from gateway_complexity.conversation import Tool
 
-_SPLIT: Final = re.compile(r"[\s\"'`,=]+")
-_WORD: Final = re.compile(r"[a-z]{3,}")
+_QUOTES: Final = "\"'`,="
+_LETTERS: Final = bytes(code if chr(code) in ascii_lowercase else ord(" ") for code in range(256))
+"""Each byte's translation: small letters stay, all else becomes a blank."""
+_SHORTEST: Final = 3
+"""Letters of the shortest word that is read."""
 _HUMP: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _CODE: Final = (
     "```",
@@ -50,11 +54,12 @@ _SEVERAL: Final = (
 _FILE: Final = re.compile(r"(?:[\w@.-]*/)*([\w@.-]*\w\.(?:[a-z][a-z0-9]{1,4}|[chors]))(?::\d+)*")
 _AROUND: Final = ".,;:!?()[]{}<>*"
 _COMMON: Final = frozenset(
-    _WORD.findall(
+    re.findall(
+        r"\w+",
         "the and for are was were been with from this that these those what which how can could would does did have "
         "has had will please help find get give tell want need know using use given when who where there their them "
         "they than then into between about each also all any some one two his her she not out your our just like you "
-        "return returns specific provided based value values number optional default set name"
+        "return returns specific provided based value values number optional default set name",
     )
 )
 _STEM: Final = 6
@@ -64,6 +69,16 @@ _SPOKEN: Final = 240
 """Characters read of a tool's or a parameter's description."""
 _PARAMETERS: Final = 12
 """Parameters read of a tool."""
+
+
+class Said(NamedTuple):
+    """What is read of a tool: its own name and those of its parameters, its own description and theirs."""
+
+    names: tuple[str, ...]
+    descriptions: tuple[str, ...]
+
+
+Vocabulary = Callable[[Said], tuple[frozenset[str], frozenset[str]]]
 
 
 def growth(value: float, start: float, end: float) -> float:
@@ -79,65 +94,82 @@ def length(characters: int) -> float:
 
 def code(text: str) -> float:
     lower = text.lower()
-    marks = sum(lower.count(mark) for mark in _CODE)
+    marks = sum([lower.count(mark) for mark in _CODE])
     if "_" in text:
-        marks += sum("_" in word.strip("_") for word in text.split())
+        marks += sum(["_" in word.strip("_") for word in text.split() if "_" in word])
     return growth(1 + marks, 1, 8)
 
 
 def negation(text: str) -> float:
-    return growth(1 + sum(word in _NEGATIONS for word in _WORD.findall(text.lower())), 1, 5)
+    return growth(1 + len([word for word in _words(text) if word in _NEGATIONS]), 1, 5)
 
 
 def several(text: str) -> float:
     """Whether more than one thing is asked for at once."""
     lower = text.lower()
-    return growth(1 + sum(lower.count(mark) for mark in _SEVERAL), 1, 8)
+    return growth(1 + sum([lower.count(mark) for mark in _SEVERAL]), 1, 8)
 
 
-def files(texts: Sequence[str]) -> set[str]:
-    """The names of files in some texts: words with an extension, without their folders."""
-    words = {
-        word for text in texts if "." in text for word in _SPLIT.split(text) if "." in word and "(" not in word[1:]
-    }
-    matches = (_FILE.fullmatch(word.strip(_AROUND)) for word in words)
-    return {match[1] for match in matches if match}
+def files(text: str) -> frozenset[str]:
+    """The names of files in a text: words with an extension, without their folders."""
+    if "." not in text:
+        return frozenset()
+    for quote in _QUOTES:
+        text = text.replace(quote, " ")
+    dotted = {word.strip(_AROUND) for word in text.split() if "." in word and "(" not in word[1:]}
+    matches = [_FILE.fullmatch(word) for word in dotted if "." in word]
+    return frozenset([match[1] for match in matches if match])
 
 
-def misfit(text: str, tools: Sequence[Tool], offered: int) -> float:
+def asked(text: str) -> frozenset[str]:
+    """The words of a request, in the form in which tools are compared with them."""
+    return _stems(_HUMP.sub(" ", text))
+
+
+def misfit(asked: frozenset[str], tools: Sequence[Tool], offered: int, vocabulary: Vocabulary) -> float:
     """How little the tools on offer have to do with the request: a weak model calls one all the same.
 
     Word overlap, both ways: how much of the best tool's name is in the request, and how much of the request any tool
     speaks of. A long request speaks of more than a tool can, and among many tools there is always one that seems to
     fit, so the sign fades out with both.
     """
-    asked = _stems(_HUMP.sub(" ", text))
     weight = (1.0 - growth(len(asked), 40, 160)) * (1.0 - growth(offered, 6, 24))
     if not asked or not tools or not weight:
         return 0.0
     named = covered = 0.0
     for tool in tools:
-        name = _stems(_spaced(tool.name[:_SPOKEN]))
-        spoken = name | _stems(_described(tool))
+        name, spoken = vocabulary(said(tool))
         named = max(named, len(asked & name) / len(name) if name else 0.0)
         covered = max(covered, len(asked & spoken) / len(asked))
     return (1.0 - (named + covered) / 2) * weight
 
 
-def _described(tool: Tool) -> str:
-    said = [tool.description[:_SPOKEN]]
+def said(tool: Tool) -> Said:
+    descriptions, names = [tool.description[:_SPOKEN]], [tool.name[:_SPOKEN]]
     for name, schema in islice(tool.parameters.items(), _PARAMETERS):
-        said.append(_spaced(str(name)[:_SPOKEN]))
-        description = schema.get("description") if isinstance(schema, Mapping) else None
+        names.append(str(name)[:_SPOKEN])
+        description = schema.get("description") if isinstance(schema, dict) else None
         if isinstance(description, str):
-            said.append(description[:_SPOKEN])
-    return " ".join(said)
+            descriptions.append(description[:_SPOKEN])
+    return Said(tuple(names), tuple(descriptions))
+
+
+def vocabulary(said: Said) -> tuple[frozenset[str], frozenset[str]]:
+    """The words of a tool's name, and these with all others that are said of it."""
+    name = _stems(_spaced(said.names[0]))
+    return name, name | _stems(" ".join([*map(_spaced, said.names[1:]), *said.descriptions]))
 
 
 def _spaced(name: str) -> str:
     """An identifier's words."""
-    return _HUMP.sub(" ", name.replace("_", " ").replace(".", " "))
+    return _HUMP.sub(" ", name)
 
 
-def _stems(text: str) -> set[str]:
-    return {word[:_STEM] for word in _WORD.findall(text.lower()) if word not in _COMMON}
+def _stems(text: str) -> frozenset[str]:
+    return frozenset([word[:_STEM] for word in _words(text) if word not in _COMMON])
+
+
+def _words(text: str) -> list[str]:
+    """The runs of three and more of the letters a to z, in small letters. A table is faster here than an expression."""
+    letters = text.lower().encode("ascii", "replace").translate(_LETTERS).decode("ascii")
+    return [word for word in letters.split() if len(word) >= _SHORTEST]

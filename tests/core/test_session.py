@@ -17,30 +17,33 @@ def request(*contents, **fields) -> ChatRequest:
     return wire.parse(json.dumps({"model": "auto", "messages": messages, **fields}).encode(), {})
 
 
+def sizes(state: SessionState, asked: ChatRequest, removed: int = 0) -> Sizes:
+    return state.sizes(asked, prompt_chars(asked), removed)
+
+
 def test_before_the_first_answer_sizes_come_from_characters():
-    sizes = SessionState().sizes(request("x" * 3800), removed_tokens=0)
-    assert sizes == Sizes(original=1000, trimmed=1000, output=400)
+    assert sizes(SessionState(), request("x" * 3800)) == Sizes(original=1000, trimmed=1000, output=400)
 
 
 def test_the_last_answer_tells_how_much_a_character_counts():
     state = SessionState(tokens_per_char=0.5, output_tokens=120.0)
-    assert state.sizes(request("x" * 100), removed_tokens=30) == Sizes(original=50, trimmed=20, output=120)
+    assert sizes(state, request("x" * 100), 30) == Sizes(original=50, trimmed=20, output=120)
 
 
 def test_a_trimmed_prompt_is_never_empty():
-    assert SessionState().sizes(request("x" * 38), removed_tokens=500).trimmed == 1
+    assert sizes(SessionState(), request("x" * 38), 500).trimmed == 1
 
 
 def test_tools_count_as_prompt():
     tools = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]
-    assert prompt_chars(request("four", tools=tools)) == 4 + len(json.dumps(tools))
+    assert prompt_chars(request("four", tools=tools)) == 4 + len(wire.dumps(tools))
 
 
 def test_pictures_count_as_a_flat_sum_and_not_by_their_data():
     picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 100_000}}
     sound = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}
     text = {"type": "text", "text": "x" * 380}
-    assert SessionState().sizes(request([text, picture, sound]), 0).original == 100 + 2 * 800
+    assert sizes(SessionState(), request([text, picture, sound])).original == 100 + 2 * 800
 
 
 @pytest.mark.parametrize(
@@ -63,8 +66,8 @@ def test_the_callers_limit_on_the_answer(fields, limit):
 
 
 def test_the_callers_limit_bounds_the_expected_answer():
-    assert SessionState().sizes(request(max_tokens=10), 0).output == 10
-    assert SessionState(output_tokens=5.0).sizes(request(max_tokens=10), 0).output == 5
+    assert sizes(SessionState(), request(max_tokens=10)).output == 10
+    assert sizes(SessionState(output_tokens=5.0), request(max_tokens=10)).output == 5
 
 
 def test_the_expected_answer_follows_the_newest_ones_slowly():

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from gateway.api import TaskType, Tier
 from gateway_complexity.defaults import TASK_TYPES
-from gateway_complexity.tasks import Recogniser, beginnings
+from gateway_complexity.patterns import beginnings
+from gateway_complexity.tasks import Recogniser
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,163 @@
+"""What the providers with a wire of their own have in common: the way from a caller's body to litellm's class.
+
+`acompletion` does a little to a body before it asks the class of the provider; that little is done here, in its order,
+by its own functions. `tests/upstream/test_translated_contract.py` compares the outcome.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from gateway.api import Deployment, Json
+from gateway.upstream.chunks import Chunks
+from gateway.upstream.fields import FIELDS, OWN_FIELDS, copied
+from gateway.upstream.http import Address
+
+
+class Reading(Protocol):
+    """How the answer to one request is read. What these raise beyond `UpstreamError` is litellm's."""
+
+    def whole(self, answer: Json, headers: Mapping[str, str]) -> Json:
+        """A whole answer, parsed and known to be no error, as an OpenAI chat completion."""
+
+    def event(self, event: Json) -> list[bytes]:
+        """The OpenAI events that one event of the stream stands for."""
+
+    def ending(self) -> list[bytes] | None:
+        """The last events, once the upstream has said that the answer is complete; `None` before."""
+
+    @property
+    def stops(self) -> bool:
+        """Whether the stream's last event has been read, so that nothing more is to be waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shaped:
+    """A request as the upstream wants it, and how to read the answer."""
+
+    to: Address
+    headers: Mapping[str, str]
+    body: Json
+    reading: Reading
+
+
+class Dialect(Protocol):
+    """The wire of one deployment. Made off the event loop: the first one imports what litellm needs."""
+
+    def fits(self, body: Json) -> bool:
+        """Whether the class alone can shape this body; what needs `acompletion` around it goes to the SDK lane."""
+
+    def shape(self, body: Json, *, stream: bool) -> Shaped:
+        """Raises whatever litellm's code raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A body's messages and its fields, copied, and as `acompletion` hands them to the class. `own` fields are the
+    provider's and not OpenAI's: they pass beside the class's mapping."""
+
+    messages: list[Json]
+    params: Json
+    own: Json
+
+
+class Preparation:
+    """Takes bodies for one deployment apart."""
+
+    def __init__(self, config: Any, deployment: Deployment) -> None:
+        from litellm import utils  # noqa: PLC0415  # loaded by now
+
+        supported = set(config.get_supported_openai_params(deployment.upstream_model))
+        allowed = FIELDS | OWN_FIELDS[deployment.provider]
+        # The class maps field by field, and what it does with one depends on those it has seen.
+        order = [*inspect.signature(utils.get_optional_params).parameters, *sorted(allowed)]
+        self._mapped = [name for name in dict.fromkeys(order) if name in allowed and name in supported]
+        self._own = sorted(OWN_FIELDS[deployment.provider] - supported)
+        self._response_format: Callable[[Any], Any] = config.get_json_schema_from_pydantic_object
+        self._messages: Callable[..., list[Json]] = utils.validate_and_fix_openai_messages
+        self._fixes: Mapping[str, Callable[[Any], Any]] = {
+            "tools": utils.validate_and_fix_openai_tools,
+            "tool_choice": utils.validate_chat_completion_tool_choice,
+            "thinking": utils.validate_and_fix_thinking_param,
+            "stop": utils.validate_openai_optional_params,
+            "response_format": self._response_format,
+        }
+
+    def __call__(self, body: Json) -> Given:
+        given = copied({name: body[name] for name in (*self._mapped, *self._own, "messages") if name in body})
+        params: Json = {}
+        for name in self._mapped:
+            value = given.get(name)
+            fix = self._fixes.get(name)
+            value = fix(value) if fix is not None and value is not None else value
+            if value is not None:
+                params[name] = value
+        own = {name: given[name] for name in self._own if given.get(name) is not None}
+        return Given(self._messages(messages=given.get("messages") or []), params, own)
+
+
+class Answered:
+    """As much of an `httpx.Response` as litellm's classes look at."""
+
+    status_code = 200
+
+    def __init__(self, answer: Json, headers: Mapping[str, str]) -> None:
+        self._answer = answer
+        self.headers = headers
+        self.text = ""
+
+    def json(self) -> Json:
+        return self._answer
+
+
+class Unlogged:
+    """As much of litellm's logging object as its classes look at. It logs nothing."""
+
+    def __init__(self, optional_params: Json) -> None:
+        self.optional_params = optional_params
+
+    def post_call(self, **_: Any) -> None:
+        return None
+
+
+def messages(body: Json) -> Iterator[Json]:
+    """The messages of a body as sent, without what is none."""
+    given = body.get("messages")
+    return (message for message in (given if isinstance(given, list) else ()) if isinstance(message, dict))
+
+
+def parts(body: Json) -> Iterator[Json]:
+    """The parts of all messages whose content is a list."""
+    for message in messages(body):
+        content = message.get("content")
+        for part in content if isinstance(content, list) else ():
+            if isinstance(part, dict):
+                yield part
+
+
+def addresses(part: Json) -> Iterable[str]:
+    """Wherever a part may point to something outside of the body."""
+    for holder in (part, part.get("image_url"), part.get("file"), part.get("source"), part.get("video_url")):
+        if isinstance(holder, str):
+            yield holder
+        elif isinstance(holder, dict):
+            for name in ("url", "file_data", "file_id", "image_url"):
+                value = holder.get(name)
+                if isinstance(value, str):
+                    yield value
+
+
+def events_of(chunks: Chunks, chunk: Any) -> list[bytes]:
+    """A `ModelResponseStream` of litellm's class as OpenAI events."""
+    usage = getattr(chunk, "usage", None)
+    if usage is not None:
+        chunks.usage = usage.model_dump(exclude_none=True)
+    events: list[bytes] = []
+    for choice in chunk.choices:
+        events += chunks.delta(choice.delta.model_dump(exclude_none=True), choice.index)
+        if choice.finish_reason:
+            chunks.finish[choice.index] = choice.finish_reason
+    return events
