@@ -182,9 +182,8 @@ async def compare(root: str, rounds: int, calls: int) -> None:
 
 
 def show(whole: dict[str, list[float]], event: dict[str, list[float]]) -> None:
-    print(
-        f"{'':26} {'ms a call':>10} {'x bare':>7} {'/ acompl.':>10} {'us an event':>12} {'x bare':>7} {'/ acompl.':>10}"
-    )
+    columns = "ms a call", "x bare", "/ acompl.", "us an event", "x bare", "/ acompl."
+    print("{:26} {:>10} {:>7} {:>10} {:>12} {:>7} {:>10}".format("", *columns))
     bare = "bare aiohttp"
     for name in whole:
         theirs = name.partition(":")[0] + ": acompletion"
@@ -201,7 +200,7 @@ def show(whole: dict[str, list[float]], event: dict[str, list[float]]) -> None:
 async def serve() -> None:
     """The upstream's process: says its address, and answers every dialect alike until its input ends."""
     async with ScriptedUpstream() as up:
-        for _ in range(200_000):
+        for _ in range(30_000):
             up.reply(chunks=("word ",) * PIECES, gap=GAP)
         print(up.root, flush=True)
         await asyncio.to_thread(sys.stdin.read)
@@ -211,7 +210,8 @@ async def serve() -> None:
 def upstream() -> Iterator[str]:
     command = [sys.executable, "-m", "bench.lanes", "--serve"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None and process.stdin is not None
+        assert process.stdout is not None  # both are pipes
+        assert process.stdin is not None
         yield process.stdout.readline().strip()
         process.stdin.close()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 
 from gateway.api import Event, Listener
@@ -84,9 +85,12 @@ class Bus:
         seat.task = asyncio.get_running_loop().create_task(seat.listen(), name=f"listener {name}")
         self._seats[listener] = seat
 
-    async def detach(self, listener: Listener) -> None:
-        """Deliver what waits for a listener, for a few seconds at most, and stop."""
-        seat = self._seats.pop(listener, None)
+    def detach(self, listener: Listener) -> Awaitable[None]:
+        """From now on a listener gets no new event. What is returned delivers those that wait for it, for a few seconds
+        at most, and then ends."""
+        return self._end(self._seats.pop(listener, None))
+
+    async def _end(self, seat: _Seat | None) -> None:
         if seat is None or seat.task is None:
             return
         try:

@@ -7,7 +7,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Generic, Literal, TypeVar
 
@@ -188,7 +188,7 @@ class Cast:
         current = events
         for seat in self.filters:
             current = self._filtered(seat, current, call)
-        async with aclosing(current):
+        async with _closing(current):
             async for event in current:
                 yield event
 
@@ -197,7 +197,7 @@ class Cast:
     ) -> AsyncGenerator[bytes, None]:
         source = _Tee(events)
         begun = False
-        async with aclosing(events):
+        async with _closing(events):
             try:
                 async for event in seat.plugin.filter(source, call):
                     begun = True
@@ -224,6 +224,17 @@ class Cast:
 
     def close(self) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+@asynccontextmanager
+async def _closing(stream: AsyncGenerator[bytes, None]) -> AsyncGenerator[None, None]:
+    """Closes a stream at the end, as `aclosing` does, but for one that a filter still waits for in a task of its own:
+    that cannot be closed, and ends with its upstream."""
+    try:
+        yield
+    finally:
+        with suppress(RuntimeError):
+            await stream.aclose()
 
 
 class _Tee:

@@ -237,6 +237,8 @@ def _announce(gateway: Gateway, address: str) -> None:
         out.print(f"  {tier.value:7}{', '.join(names) if names else 'none active, the nearest tier serves'}")
     for warning in gateway.config.warnings:
         out.print(escape(str(warning)), style="yellow")
+    if gateway.auth.open and not address.startswith(("http://127.", "http://[::1]", "http://localhost")):
+        out.print("  no key is configured: whoever reaches this address can spend your money", style="bold red")
     out.print(f"  point your agent at it: OPENAI_BASE_URL={address}/v1")
 
 

@@ -80,18 +80,20 @@ class Forward:
         rungs = list(call.plan.deployments)
         escalations = 0
         why, error = "", None
-        while rungs and len(call.exchanges) < self._rules.max_attempts:
+        while rungs:
             deployment = rungs.pop(0)
             self._tell_upgrade(call, deployment, why)
             try:
                 reply = await self._ask(call, deployment, more=bool(rungs))
             except UpstreamError as failed:
                 why, error = failed.message, failed
-                if not (failed.elsewhere or failed.retryable):
+                if not self._goes_on(call, failed):
                     break
                 continue
             call.reply, call.answering = reply, call.exchanges[-1]
             if call.answering.rejected is None or escalations == self._rules.max_escalations:
+                break
+            if len(call.exchanges) >= self._rules.max_attempts:
                 break
             why = call.answering.rejected
             escalations += 1
@@ -109,7 +111,7 @@ class Forward:
                 exchange.fail(error)
                 self._cooldowns.failed(deployment, error)
                 wait = self._wait_before_retry(error, tried, call, more=more)
-                self._tell_end(call, exchange, will_retry=wait is not None or more)
+                self._tell_end(call, exchange, will_retry=wait is not None or (more and self._goes_on(call, error)))
                 if wait is None:
                     raise
                 await asyncio.sleep(wait)
@@ -148,6 +150,10 @@ class Forward:
             return Reply(body=got.body)
         events = self._relay(exchange, got, held)
         return Reply(events=self._filtered(events, call), upstream=got.events)
+
+    def _goes_on(self, call: Call, error: UpstreamError) -> bool:
+        """Whether another deployment may be asked after this error."""
+        return (error.elsewhere or error.retryable) and len(call.exchanges) < self._rules.max_attempts
 
     def _filtered(self, events: AsyncGenerator[bytes, None], call: Call) -> AsyncGenerator[bytes, None]:
         return self._cast.filter(events, call) if self._cast.filters else events

@@ -86,6 +86,7 @@ async def running(
             config = replace(config, ledger_url=f"sqlite:///{folder}/ledger.db")
         gateway = Gateway(config, clock=clock)
         await gateway.start()
+        await gateway.load_providers()
         runner = app_runner(create_app(gateway, gateway.surface_routes()))
         await runner.setup()
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from aiohttp.web import AbstractRouteDef
@@ -80,6 +80,7 @@ class Gateway:
         self._plugins: list[tuple[Loaded, Plugin]] = []
         self._mounted: list[tuple[Loaded, Plugin]] = []
         self._routes_mounted = False
+        self._retiring: set[asyncio.Future[None]] = set()
         self._deployments = self._complete(config)
         self._in_force = _InForce(config.routing, self._deployments.all)
         self.auth = _auth(config)
@@ -102,19 +103,30 @@ class Gateway:
         return None if self.upstreams.ready else "loading the provider layer"
 
     async def start(self) -> None:
-        """Load the plugins, open the ledger, and begin to load the provider layer. Raises `ConfigError` for plugin
-        problems and `ThriftgateError` for a ledger that cannot be opened."""
+        """Load the plugins and open the ledger. Raises `ConfigError` for plugin problems and `ThriftgateError` for a
+        ledger that cannot be opened; nothing is left open then."""
         loaded = load_plugins(self.config)
         if not self._offline:
             await self.ledger.open()
-            await self.budgets.start()
-            await self.upstreams.start(self._deployments.active)
-        self._plugins = await self._prepare(loaded, self.config)
+        try:
+            if not self._offline:
+                await self.budgets.start()
+            self._plugins = await self._prepare(loaded, self.config)
+        except BaseException:
+            await self.ledger.close()
+            raise
         self._attach(self._plugins)
         self.pipeline = self._make_pipeline(self.config, self._plugins)
 
+    async def load_providers(self) -> None:
+        """Begin to load the provider layer, which takes seconds; returns at once. `not_ready` tells when it is done."""
+        await self.upstreams.start(self._deployments.active)
+
     async def stop(self) -> None:
         """Flush and close everything, in the order in which it depends on each other."""
+        for retiring in self._retiring:
+            retiring.cancel()
+        await asyncio.gather(*self._retiring, return_exceptions=True)
         await self._bus.settle(_STOP_SECONDS)
         for loaded, plugin in reversed(self._plugins):
             await _stop(loaded, plugin)
@@ -135,23 +147,29 @@ class Gateway:
         self._in_force.deployments = self._deployments.all
         self.auth = _auth(config)
         self.upstreams.set_timeouts(_timeouts(config))
+        farewells = [self._bus.detach(plugin) for _, plugin in leaving if isinstance(plugin, Listener)]
         self._attach(plugins)
         self.pipeline = self._make_pipeline(config, plugins)
         inactive = tuple((d.name, d.inactive) for d in self._deployments.all if d.inactive)
         self._bus.publish(ConfigReloaded(at=self._clock(), problems=(), inactive=inactive))
-        await self._retire(old, leaving)
+        retiring = asyncio.ensure_future(self._retire(old, leaving, farewells))
+        self._retiring.add(retiring)
+        retiring.add_done_callback(self._retiring.discard)
 
-    async def _retire(self, old: Pipeline, leaving: Sequence[tuple[Loaded, Plugin]]) -> None:
+    async def _retire(
+        self, old: Pipeline, leaving: Sequence[tuple[Loaded, Plugin]], farewells: Sequence[Awaitable[None]]
+    ) -> None:
         """Stop what only the old pipeline used, once its last call is closed (or after some seconds)."""
+        await asyncio.gather(*farewells)
         until = asyncio.get_running_loop().time() + _RETIRE_SECONDS
-        while old.open_calls and asyncio.get_running_loop().time() < until:  # noqa: ASYNC110  # a count, not an event
-            await asyncio.sleep(_RETIRE_POLL_SECONDS)
-        for loaded, plugin in leaving:
-            if isinstance(plugin, Listener):
-                await self._bus.detach(plugin)
-            if not isinstance(plugin, Surface):  # its routes stay mounted, and must find it alive
-                await _stop(loaded, plugin)
-        old.parts.cast.close()
+        try:
+            while old.open_calls and asyncio.get_running_loop().time() < until:  # noqa: ASYNC110  # a count, not an event
+                await asyncio.sleep(_RETIRE_POLL_SECONDS)
+        finally:
+            for loaded, plugin in leaving:
+                if not isinstance(plugin, Surface):  # its routes stay mounted, and must find it alive
+                    await _stop(loaded, plugin)
+            old.parts.cast.close()
 
     def reload_failed(self, error: ConfigError) -> None:
         """Tell the listeners that a new file is bad and the old one stays in force."""
@@ -164,8 +182,9 @@ class Gateway:
         return [route for _, plugin in self._mounted if isinstance(plugin, Surface) for route in plugin.routes()]
 
     async def settle(self) -> None:
-        """Wait until every listener has heard what happened so far."""
+        """Wait until every listener has heard what happened so far, and what a reload left behind is stopped."""
         await self._bus.settle()
+        await asyncio.gather(*self._retiring)
 
     async def explain(self, raw: bytes) -> Json:
         """What would be decided for a chat-completions body. Raises what a client would see."""

@@ -130,7 +130,7 @@ def _seats(pairs: list[tuple[Loaded, Plugin]], role: type[RoleT]) -> tuple[Seate
 def _find(name: str, config: Config) -> type[Plugin]:
     module, colon, attribute = name.partition(":")
     if colon:
-        folder = str(config.plugin_path)
+        folder = str(config.plugin_path.resolve())
         if config.plugin_path.is_dir() and folder not in sys.path:
             sys.path.append(folder)
         found = getattr(importlib.import_module(module), attribute, None)

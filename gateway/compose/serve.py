@@ -13,7 +13,7 @@ from aiohttp import web
 
 from gateway import config as configuration
 from gateway.compose.assembly import Gateway
-from gateway.config import ConfigError
+from gateway.config import Config, ConfigError
 from gateway.server.app import create_app
 from gateway.server.front import IN_FLIGHT
 
@@ -42,6 +42,7 @@ async def serve(
     try:
         site = web.TCPSite(runner, host or config.server.host, config.server.port if port is None else port)
         await site.start()
+        await gateway.load_providers()
         announce(gateway, _address(runner))
         await _until_told(gateway, path)
         await _drain(gateway, app, config.server.drain_seconds)
@@ -79,14 +80,16 @@ async def _until_told(gateway: Gateway, path: Path) -> None:
         if hup.is_set() or now != seen:
             hup.clear()
             seen = now
-            await _reload(gateway, path)
+            await reload_file(gateway, path)
 
 
-async def _reload(gateway: Gateway, path: Path) -> None:
+async def reload_file(gateway: Gateway, path: Path) -> None:
+    """Put the file in force. A bad one is told in the log and to the listeners, and changes nothing."""
     try:
         config = await asyncio.to_thread(configuration.load, path, os.environ)
-        if config.ledger_url != gateway.config.ledger_url:
-            log.warning("ledger.url changed; the gateway keeps %s until it is restarted", gateway.config.ledger_url)
+        for name, old, new in _fixed_at_start(gateway.config, config):
+            if old != new:
+                log.warning("%s changed; the gateway keeps %s until it is started again", name, old)
         await gateway.reload(config)
     except ConfigError as error:
         log.error("%s is bad, the old configuration stays in force:\n%s", path, error)  # noqa: TRY400  # no traceback
@@ -98,6 +101,16 @@ async def _reload(gateway: Gateway, path: Path) -> None:
     for warning in config.warnings:
         log.warning("%s", warning)
     log.info("%s is in force", path)
+
+
+def _fixed_at_start(old: Config, new: Config) -> list[tuple[str, object, object]]:
+    """What a reload cannot change: name, old and new value."""
+    return [
+        ("ledger.url", old.ledger_url, new.ledger_url),
+        ("state.url", old.state_url, new.state_url),
+        ("server.host", old.server.host, new.server.host),
+        ("server.port", old.server.port, new.server.port),
+    ]
 
 
 async def _drain(gateway: Gateway, app: web.Application, seconds: float) -> None:

@@ -114,7 +114,8 @@ class Budgets:
             accounts[rule.name] = account
         for rule in budgets:
             accounts[rule.name].rule = rule
-        self._rules, self._accounts = tuple(budgets), accounts
+        # An account whose rule is gone stays for the calls that are still under way with it.
+        self._rules, self._accounts = tuple(budgets), {**self._accounts, **accounts}
 
     def view(self, name: str | None) -> BudgetView:
         """How budget `name` stands, for routers; `None` is the caller without a budget."""

@@ -57,7 +57,10 @@ async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamRe
     except (RefusedError, UpstreamError) as error:
         return _error_response(error, id)
     except web.HTTPException as error:
-        return _error_response(_of_http(error, request), id)
+        response = _error_response(_of_http(error, request), id)
+        if "Allow" in error.headers:
+            response.headers["Allow"] = error.headers["Allow"]
+        return response
     except ConnectionResetError:
         raise  # the caller left: there is nobody to answer
     except Exception as error:  # the last line of defence: the caller gets an answer, the log gets the fault

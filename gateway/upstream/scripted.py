@@ -127,7 +127,7 @@ class ScriptedUpstream:
         if reply.body is not None or reply.status != 200 or not stream:
             body = reply.body if reply.body is not None else dialect.whole(reply, call.body)
             return _plain(reply, body)
-        return await _stream(request, reply, dialect.events(reply, call.body))
+        return await _stream(request, reply, dialect, dialect.events(reply, call.body))
 
 
 async def _call(request: web.Request) -> Call:
@@ -155,13 +155,15 @@ def _plain(reply: Reply, body: bytes) -> web.Response:
     return web.Response(status=reply.status, body=body, headers=headers)
 
 
-async def _stream(request: web.Request, reply: Reply, events: AsyncIterator[bytes]) -> web.StreamResponse:
+async def _stream(
+    request: web.Request, reply: Reply, dialect: dialects.Dialect, events: AsyncIterator[bytes]
+) -> web.StreamResponse:
     response = web.StreamResponse(headers={"content-type": "text/event-stream", **reply.headers})
     await response.prepare(request)
     sent = 0
     async for event in events:
         if reply.cut_after is not None and sent >= reply.cut_after:
-            return await _break_off(request, response, reply)
+            return await _break_off(request, response, reply, dialect)
         await response.write(event)
         sent += 1
         if reply.gap:
@@ -170,10 +172,12 @@ async def _stream(request: web.Request, reply: Reply, events: AsyncIterator[byte
     return response
 
 
-async def _break_off(request: web.Request, response: web.StreamResponse, reply: Reply) -> web.StreamResponse:
+async def _break_off(
+    request: web.Request, response: web.StreamResponse, reply: Reply, dialect: dialects.Dialect
+) -> web.StreamResponse:
     """What a sick upstream does in the middle: reports an error, falls silent, or drops the connection."""
     if reply.error is not None:
-        await response.write(b"data: " + orjson.dumps({"error": reply.error}) + b"\n\n")
+        await response.write(dialect.fault(reply.error))
         await response.write_eof()
         return response
     if reply.hang:

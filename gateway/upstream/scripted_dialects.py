@@ -11,21 +11,24 @@ import orjson
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Tokens the upstream reports. `prompt` counts all of the prompt, cached and cache-written tokens included."""
+    """Tokens the upstream reports. `prompt` counts all of the prompt, cached and cache-written tokens included;
+    `cache_write_1h` is the share of `cache_write` that is kept for an hour."""
 
     prompt: int = 11
     completion: int = 7
     cached: int = 0
     cache_write: int = 0
     reasoning: int = 0
+    cache_write_1h: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
     """One scripted answer.
 
-    `tool_calls` are (name, arguments) pairs. `json` is answered as text. `body` replaces the whole body, whatever it
-    is. `error` with a status is the error object of a plain answer; with a stream it comes after `cut_after` events.
+    `tool_calls` are (name, arguments) pairs. `json` is answered as text; `thinking` comes before it. `body` replaces the
+    whole body, whatever it is. `error` with a status is the error object of a plain answer; with a stream it comes
+    after `cut_after` events.
     `delay` and `gap` are seconds, before the head and between events. `drop` closes the connection without an answer;
     `cut_after` breaks a stream off after that many events: by a reset, by silence (`hang`), or cleanly (`clean_cut`).
     """
@@ -49,6 +52,7 @@ class Reply:
     done: bool = True
     gzip: bool = False
     chunks: tuple[str, ...] = ()
+    thinking: str | None = None
 
     @property
     def said(self) -> str:
@@ -75,11 +79,16 @@ class Dialect:
     streams: Callable[[Mapping[str, Any], str], bool]
     whole: Callable[[Reply, Mapping[str, Any]], bytes]
     events: Callable[[Reply, Mapping[str, Any]], AsyncIterator[bytes]]
+    fault: Callable[[Mapping[str, Any]], bytes]
 
 
 def _event(data: Any, name: str | None = None) -> bytes:
     head = f"event: {name}\n".encode() if name else b""
     return head + b"data: " + orjson.dumps(data) + b"\n\n"
+
+
+def _fault(error: Mapping[str, Any]) -> bytes:
+    return _event({"error": error})
 
 
 # OpenAI
@@ -159,23 +168,34 @@ async def _openai_events(reply: Reply, body: Mapping[str, Any]) -> AsyncIterator
         yield b"data: [DONE]\n\n"
 
 
-openai = Dialect(streams=lambda body, _: body.get("stream") is True, whole=_openai_whole, events=_openai_events)
+openai = Dialect(
+    streams=lambda body, _: body.get("stream") is True, whole=_openai_whole, events=_openai_events, fault=_fault
+)
 
 
 # Anthropic
 
 
 def _anthropic_usage(counts: Counts) -> dict[str, Any]:
+    short = counts.cache_write - counts.cache_write_1h
     return {
         "input_tokens": counts.prompt - counts.cached - counts.cache_write,
         "cache_read_input_tokens": counts.cached,
         "cache_creation_input_tokens": counts.cache_write,
+        "cache_creation": {
+            "ephemeral_5m_input_tokens": short,
+            "ephemeral_1h_input_tokens": counts.cache_write_1h,
+        },
         "output_tokens": counts.completion,
     }
 
 
 def _anthropic_blocks(reply: Reply) -> list[dict[str, Any]]:
-    blocks: list[dict[str, Any]] = [{"type": "text", "text": reply.said}] if reply.said else []
+    blocks: list[dict[str, Any]] = []
+    if reply.thinking:
+        blocks.append({"type": "thinking", "thinking": reply.thinking, "signature": "c2ln"})
+    if reply.said:
+        blocks.append({"type": "text", "text": reply.said})
     for index, (name, arguments) in enumerate(reply.tool_calls):
         blocks.append({"type": "tool_use", "id": f"toolu_{index}", "name": name, "input": dict(arguments)})
     return blocks
@@ -203,6 +223,21 @@ def _anthropic_whole(reply: Reply, body: Mapping[str, Any]) -> bytes:
     )
 
 
+def _anthropic_deltas(reply: Reply, block: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """How a block is opened, and what comes after."""
+    if block["type"] == "text":
+        return {"type": "text", "text": ""}, [{"type": "text_delta", "text": piece} for piece in reply.pieces]
+    if block["type"] == "thinking":
+        signed = {"type": "signature_delta", "signature": block["signature"]}
+        return {**block, "thinking": "", "signature": ""}, [
+            {"type": "thinking_delta", "thinking": block["thinking"]},
+            signed,
+        ]
+    arguments = orjson.dumps(block["input"]).decode() if block["input"] else ""
+    pieces = (arguments[: len(arguments) // 2], arguments[len(arguments) // 2 :]) if arguments else ("",)
+    return {**block, "input": {}}, [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]
+
+
 async def _anthropic_events(reply: Reply, body: Mapping[str, Any]) -> AsyncIterator[bytes]:
     usage = _anthropic_usage(reply.usage or Counts())
     start: dict[str, Any] = {
@@ -217,12 +252,9 @@ async def _anthropic_events(reply: Reply, body: Mapping[str, Any]) -> AsyncItera
     }
     yield _event({"type": "message_start", "message": start}, "message_start")
     for index, block in enumerate(_anthropic_blocks(reply)):
-        text = block["type"] == "text"
-        opened = {"type": "text", "text": ""} if text else {**block, "input": {}}
+        opened, deltas = _anthropic_deltas(reply, block)
         yield _event({"type": "content_block_start", "index": index, "content_block": opened}, "content_block_start")
-        parts = reply.pieces if text else (orjson.dumps(block["input"]).decode(),)
-        for part in parts:
-            delta = {"type": "text_delta", "text": part} if text else {"type": "input_json_delta", "partial_json": part}
+        for delta in deltas:
             yield _event({"type": "content_block_delta", "index": index, "delta": delta}, "content_block_delta")
         yield _event({"type": "content_block_stop", "index": index}, "content_block_stop")
     ending = {"stop_reason": _anthropic_stop(reply), "stop_sequence": None}
@@ -232,8 +264,15 @@ async def _anthropic_events(reply: Reply, body: Mapping[str, Any]) -> AsyncItera
         yield _event({"type": "message_stop"}, "message_stop")
 
 
+def _anthropic_fault(error: Mapping[str, Any]) -> bytes:
+    return _event({"type": "error", "error": error}, "error")
+
+
 anthropic = Dialect(
-    streams=lambda body, _: body.get("stream") is True, whole=_anthropic_whole, events=_anthropic_events
+    streams=lambda body, _: body.get("stream") is True,
+    whole=_anthropic_whole,
+    events=_anthropic_events,
+    fault=_anthropic_fault,
 )
 
 
@@ -271,11 +310,17 @@ def _gemini_whole(reply: Reply, _body: Mapping[str, Any]) -> bytes:
     if reply.status != 200:
         error = reply.error or {"code": reply.status, "message": f"scripted {reply.status}", "status": "INTERNAL"}
         return orjson.dumps({"error": error})
-    parts: list[dict[str, Any]] = [{"text": reply.said}] if reply.said else []
+    parts: list[dict[str, Any]] = _gemini_thoughts(reply) + ([{"text": reply.said}] if reply.said else [])
     return orjson.dumps(_gemini_answer(parts + _gemini_calls(reply), reply.finish or "STOP", reply.usage))
 
 
+def _gemini_thoughts(reply: Reply) -> list[dict[str, Any]]:
+    return [{"text": reply.thinking, "thought": True}] if reply.thinking else []
+
+
 async def _gemini_events(reply: Reply, _body: Mapping[str, Any]) -> AsyncIterator[bytes]:
+    for thought in _gemini_thoughts(reply):
+        yield _event(_gemini_answer([thought], None, None))
     for piece in reply.pieces:
         yield _event(_gemini_answer([{"text": piece}], None, None))
     for call in _gemini_calls(reply):
@@ -284,5 +329,8 @@ async def _gemini_events(reply: Reply, _body: Mapping[str, Any]) -> AsyncIterato
 
 
 gemini = Dialect(
-    streams=lambda _, path: path.endswith(":streamGenerateContent"), whole=_gemini_whole, events=_gemini_events
+    streams=lambda _, path: path.endswith(":streamGenerateContent"),
+    whole=_gemini_whole,
+    events=_gemini_events,
+    fault=_fault,
 )

@@ -99,6 +99,7 @@ def _headers(error: Exception) -> Mapping[str, str]:
 
 def _said(error: Exception) -> Said:
     message = _WRAPPING.sub("", str(getattr(error, "message", None) or error)).strip()
+    message = message.partition("\nReceived Messages=")[0]  # the whole conversation, which has no place in an error
     quoted = _quoted(message)
     if quoted is not None:
         return said_in(quoted)

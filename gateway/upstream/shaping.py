@@ -78,6 +78,7 @@ class Preparation:
         self._own = sorted(OWN_FIELDS[deployment.provider] - supported)
         self._response_format: Callable[[Any], Any] = config.get_json_schema_from_pydantic_object
         self._messages: Callable[..., list[Json]] = utils.validate_and_fix_openai_messages
+        self._developer: Callable[..., list[Json]] = config.translate_developer_role_to_system_role
         self._fixes: Mapping[str, Callable[[Any], Any]] = {
             "tools": utils.validate_and_fix_openai_tools,
             "tool_choice": utils.validate_chat_completion_tool_choice,
@@ -96,7 +97,8 @@ class Preparation:
             if value is not None:
                 params[name] = value
         own = {name: given[name] for name in self._own if given.get(name) is not None}
-        return Given(self._messages(messages=given.get("messages") or []), params, own)
+        messages = self._developer(self._messages(messages=given.get("messages") or []))
+        return Given(messages, params, own)
 
 
 class Answered:

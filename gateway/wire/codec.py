@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any, Never
 
 import orjson
@@ -19,6 +20,7 @@ MAX_DEPTH = 200
 """Deepest nesting of a body. No API has a use for it, and below orjson's 254 every later reader is safe."""
 
 _LONG_DIGITS = b"0" * 19  # the shortest run of digits that may be more than 64 bits
+_LONG_INTEGER = re.compile(rb"[\[:,\s]-?\d{19,}\s*[,\]}]")
 _DIGITS_TO_ZERO = bytes(48 if 48 <= code <= 57 else code for code in range(256))
 
 
@@ -29,7 +31,8 @@ def loads(raw: bytes) -> Any:
     except orjson.JSONDecodeError:
         value = _loads_widely(raw)
     else:
-        if _LONG_DIGITS in raw.translate(_DIGITS_TO_ZERO):
+        # Long digits are common inside texts (times in nanoseconds); only a number by itself is looked at again.
+        if _LONG_DIGITS in raw.translate(_DIGITS_TO_ZERO) and _LONG_INTEGER.search(raw):
             value = _loads_widely(raw)
     if _too_deep(value):
         raise BadRequest(f"The body is nested more than {MAX_DEPTH} levels deep.", code="invalid_json")

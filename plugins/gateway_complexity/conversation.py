@@ -84,7 +84,7 @@ def _conversation(parts: Sequence[Part], offered: Sequence[Mapping[str, Any]], s
         newest=excerpt(newest.text) if newest else "",
         first=excerpt(first.text) if first else "",
         newest_length=len(newest.text) if newest else 0,
-        answered=newest is not None and any(p.role == "assistant" and p.message < newest.message for p in parts),
+        answered=newest is not None and _answered(parts, newest),
         # The body's size counts images and escapes too, so it only stands in where there is no text to count.
         characters=int(text + per_tool * len(offered)) or size,
         recent=tuple(parts[-RECENT:]),
@@ -96,6 +96,16 @@ def _conversation(parts: Sequence[Part], offered: Sequence[Mapping[str, Any]], s
 def excerpt(text: str) -> str:
     """The start and the end of a text, or all of a short one."""
     return text if len(text) <= HEAD + TAIL else f"{text[:HEAD]}\n{text[-TAIL:]}"
+
+
+def _answered(parts: Sequence[Part], newest: Part) -> bool:
+    """Whether the assistant spoke before it. The parts stand in the order of their messages."""
+    for part in parts:
+        if part.message >= newest.message:
+            return False
+        if part.role == "assistant":
+            return True
+    return False
 
 
 def _last(parts: Sequence[Part]) -> Part | None:

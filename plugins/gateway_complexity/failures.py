@@ -20,16 +20,12 @@ _ENOUGH: Final = 4
 """So many failed results, or calls made again, among the newest steps count in full."""
 
 # Every request looks at all results of its newest steps: plain words first, expressions only where they may hit.
-_FAULTS: Final = (
-    "traceback (most recent call last)",
-    "command not found",
-    "no such file or directory",
-    "permission denied",
-)
-_ERRORS: Final = ("error: ", '"is_error": true', '"iserror": true')
 _ANNOUNCED: Final = re.compile(r"\W{0,3}(?:error|fatal|failed|exception|panic)\b")
-_COUNTED: Final = re.compile(r"\b[1-9]\d* (?:tests? )?(?:failed|failures?|errors?)\b")
-_STATUS: Final = re.compile(r"(?:exit(?:ed)?(?: with)?(?: code| status)?|returncode)\W{1,3}[1-9]\d*\b")
+# An expression that begins with a letter or a digit is found several times as fast as one that begins with `\b` or with
+# a choice. So it is asked behind the digit whether a word ends there, and the two words have an expression each.
+_COUNTED: Final = re.compile(r"[1-9](?<!\w.)\d* (?:tests? )?(?:failed|failures?|errors?)\b")
+_EXITED: Final = re.compile(r"exit(?:ed)?(?: with)?(?: code| status)?\W{1,3}[1-9]\d*\b")
+_RETURNED: Final = re.compile(r"returncode\W{1,3}[1-9]\d*\b")
 _CONTRADICTED: Final = re.compile(r"\W*(?:no\b[,.! ]|wrong\b|nope\b|try again)")
 _CORRECTED: Final = re.compile(
     r"\b(?:that(?:'s| is| was) (?:not|wrong|incorrect)|"
@@ -75,14 +71,23 @@ def edges(text: str) -> str:
 def failed(result: str) -> bool:
     """Whether the edges of a result say that it failed."""
     read = result.lower()
-    if _ANNOUNCED.match(read) or any(fault in read for fault in _FAULTS):
+    if _ANNOUNCED.match(read) or _says_so(read):
         return True
-    erred = "error" in read
-    if erred and any(error in read for error in _ERRORS):
+    if (" error" in read or " fail" in read) and _COUNTED.search(read):
         return True
-    if (erred or "fail" in read) and _COUNTED.search(read):
-        return True
-    return ("exit" in read or "returncode" in read) and _STATUS.search(read) is not None
+    return _EXITED.search(read) is not None or _RETURNED.search(read) is not None
+
+
+def _says_so(read: str) -> bool:
+    return (
+        "error: " in read
+        or "traceback (most recent call last)" in read
+        or "command not found" in read
+        or "no such file or directory" in read
+        or "permission denied" in read
+        or '"is_error": true' in read
+        or '"iserror": true' in read
+    )
 
 
 def corrects(text: str) -> bool:

@@ -1,8 +1,8 @@
 r"""Find the configured patterns in a text, without trying each of them everywhere.
 
 Fifty expressions over a prompt take a millisecond, and nearly none can match. Most know their kind of work by two
-words, as `\b(fix|solve)\b.{0,60}\bbugs?\b` does. So the words of a text are looked at first, all of them in one pass,
-and a pattern is tried only where its first word stands, and only if its last one is in the text.
+words, as `\b(fix|solve)\b.{0,60}\bbugs?\b` does. So the words of a text are looked at first, and a pattern is
+tried only where its first word stands, and only if its last one is in the text.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.api import TaskType
+from gateway_complexity.signals import words
 
 _FIRST: Final = 2.0
 """What a type's first pattern weighs: it is its plainest wording. Each of the others weighs 1."""
@@ -54,27 +55,32 @@ class Patterns:
                     starting.setdefault(head, []).append(pattern)
                 heads |= pattern.needs
         heads.update(starting)
-        # A word is found by the longest head it has; the shorter heads of that one are heads of the word as well.
-        self._shorter = {head: tuple(one for one in _starts(head) if one in heads) for head in heads}
-        self._starting = {
-            head: tuple(dict.fromkeys(pattern for one in shorter for pattern in starting.get(one, ())))
-            for head, shorter in self._shorter.items()
-        }
-        self._head = re.compile(rf"\b{_any_of(heads)}") if heads else None
+        self._starting = {head: tuple(patterns) for head, patterns in starting.items()}
+        self._heads = frozenset(heads)
+        self._lengths = sorted({len(head) for head in heads})
 
     def found_in(self, text: str) -> Iterable[Pattern]:
         """Those that match, each once, in the order in which they do."""
         lower = text.lower()
         found = dict.fromkeys([pattern for pattern in self._anywhere if pattern.expression.search(lower)])
-        heads = [(match[0], match.start()) for match in self._head.finditer(lower)] if self._head else []
-        present = {shorter for head, _ in heads for shorter in self._shorter[head]}
-        for head, start in heads:
+        spoken = set(words(lower))
+        present = self._heads.intersection([word[:length] for length in self._lengths for word in spoken])
+        places = [(start, one) for one in present for start in self._places(one, present, lower)]
+        for start, head in sorted(places):
             for pattern in self._starting[head]:
-                if pattern in found or (pattern.needs and pattern.needs.isdisjoint(present)):
-                    continue
-                if pattern.expression.match(lower, start):
+                if pattern not in found and pattern.expression.match(lower, start):
                     found[pattern] = None
         return found
+
+    def _places(self, head: str, present: frozenset[str], text: str) -> list[int]:
+        """Where a head stands in a text, in the midst of words too, if a pattern that begins with it may be found."""
+        places: list[int] = []
+        if any(not one.needs or not one.needs.isdisjoint(present) for one in self._starting.get(head, ())):
+            place = text.find(head)
+            while place >= 0:
+                places.append(place)
+                place = text.find(head, place + 1)
+        return places
 
 
 def _compile(task: str, pattern: str, weight: float) -> Pattern:
@@ -84,24 +90,6 @@ def _compile(task: str, pattern: str, weight: float) -> Pattern:
     except re.error as error:
         raise ValueError(f"routing.task_types: {task}: {pattern!r} is no regular expression: {error}") from error
     return Pattern(task, weight, expression, needs(pattern))
-
-
-def _starts(head: str) -> list[str]:
-    """`f`, `fi`, `fix`."""
-    return [head[:length] for length in range(1, len(head) + 1)]
-
-
-def _any_of(heads: Iterable[str]) -> str:
-    """An expression for the longest of some heads that a word begins with, letter by letter: `(?:fi(?:le|x)|log)`. As a
-    plain list of all heads it would take several times as long."""
-    behind: dict[str, set[str]] = {}
-    for head in heads:
-        behind.setdefault(head[0], set()).add(head[1:])
-    branches = []
-    for letter, rest in sorted(behind.items()):
-        longer = rest - {""}
-        branches.append(letter + (_any_of(longer) + ("?" if "" in rest else "") if longer else ""))
-    return f"(?:{'|'.join(branches)})"
 
 
 def beginnings(pattern: str) -> frozenset[str] | None:

@@ -18,7 +18,7 @@ _QUOTES: Final = "\"'`,="
 _LETTERS: Final = bytes(code if chr(code) in ascii_lowercase else ord(" ") for code in range(256))
 """Each byte's translation: small letters stay, all else becomes a blank."""
 _SHORTEST: Final = 3
-"""Letters of the shortest word that is read."""
+"""Letters of the shortest word by which tools are compared with a request."""
 _HUMP: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _CODE: Final = (
     "```",
@@ -51,7 +51,7 @@ _SEVERAL: Final = (
     "? ",
     ". ",
 )
-_FILE: Final = re.compile(r"(?:[\w@.-]*/)*([\w@.-]*\w\.(?:[a-z][a-z0-9]{1,4}|[chors]))(?::\d+)*")
+_FILE: Final = re.compile(r"(?:[\w@.-]*+/)*+([\w@.-]*\w\.(?:[a-z][a-z0-9]{1,4}|[chors]))(?::\d+)*")
 _AROUND: Final = ".,;:!?()[]{}<>*"
 _COMMON: Final = frozenset(
     re.findall(
@@ -101,7 +101,7 @@ def code(text: str) -> float:
 
 
 def negation(text: str) -> float:
-    return growth(1 + len([word for word in _words(text) if word in _NEGATIONS]), 1, 5)
+    return growth(1 + len([word for word in words(text) if word in _NEGATIONS]), 1, 5)
 
 
 def several(text: str) -> float:
@@ -123,7 +123,7 @@ def files(text: str) -> frozenset[str]:
 
 def asked(text: str) -> frozenset[str]:
     """The words of a request, in the form in which tools are compared with them."""
-    return _stems(_HUMP.sub(" ", text))
+    return _stems(_spaced(text))
 
 
 def misfit(asked: frozenset[str], tools: Sequence[Tool], offered: int, vocabulary: Vocabulary) -> float:
@@ -157,19 +157,18 @@ def said(tool: Tool) -> Said:
 def vocabulary(said: Said) -> tuple[frozenset[str], frozenset[str]]:
     """The words of a tool's name, and these with all others that are said of it."""
     name = _stems(_spaced(said.names[0]))
-    return name, name | _stems(" ".join([*map(_spaced, said.names[1:]), *said.descriptions]))
+    return name, name | _stems(_spaced(" ".join(said.names[1:]))) | _stems(" ".join(said.descriptions))
 
 
-def _spaced(name: str) -> str:
-    """An identifier's words."""
-    return _HUMP.sub(" ", name)
+def _spaced(text: str) -> str:
+    """With the words of `camelCase` apart."""
+    return _HUMP.sub(" ", text)
 
 
 def _stems(text: str) -> frozenset[str]:
-    return frozenset([word[:_STEM] for word in _words(text) if word not in _COMMON])
+    return frozenset([word[:_STEM] for word in words(text) if len(word) >= _SHORTEST and word not in _COMMON])
 
 
-def _words(text: str) -> list[str]:
-    """The runs of three and more of the letters a to z, in small letters. A table is faster here than an expression."""
-    letters = text.lower().encode("ascii", "replace").translate(_LETTERS).decode("ascii")
-    return [word for word in letters.split() if len(word) >= _SHORTEST]
+def words(text: str) -> list[str]:
+    """The runs of the letters a to z, in small letters. A table is faster here than an expression."""
+    return text.lower().encode("ascii", "replace").translate(_LETTERS).decode("ascii").split()

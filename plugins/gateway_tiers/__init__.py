@@ -13,6 +13,7 @@ from gateway.api import (
     ChatRequest,
     Complexity,
     Considered,
+    Deployment,
     Host,
     Plugin,
     RoutePlan,
@@ -20,7 +21,7 @@ from gateway.api import (
     RouteView,
 )
 from gateway_tiers.candidates import ABOVE, COOLING, Candidate, as_asked, candidates, relent, usable
-from gateway_tiers.forecast import Forecast
+from gateway_tiers.forecast import Expected, Forecast
 from gateway_tiers.refusals import model_not_found, refuse
 from gateway_tiers.selection import Selection, select
 from gateway_tiers.settings import TiersSettings
@@ -75,20 +76,20 @@ def _plan_as_asked(view: RouteView, forecast: Forecast) -> RoutePlan:
 
 
 def _plan(order: Sequence[Candidate], pool: Sequence[Candidate], reason: str) -> RoutePlan:
-    chosen = {one.deployment.name for one in order}
+    serving = [one.deployment for one in order]
+    chosen = {deployment.name for deployment in serving}
     skipped = [one for one in pool if one.deployment.name not in chosen]
     return RoutePlan(
-        deployments=tuple(one.deployment for one in order),
+        deployments=tuple(serving),
         tier=order[0].deployment.tier,
         reason=_for_a_header(reason),
         trimmed=order[0].expected.trimmed,
-        considered=tuple(_considered(one) for one in (*order, *skipped)),
+        considered=tuple([_considered(*one) for one in (*order, *skipped)]),
     )
 
 
-def _considered(candidate: Candidate) -> Considered:
-    deployment, expected = candidate.deployment, candidate.expected
-    return Considered(deployment.name, deployment.tier, expected.usd, candidate.skipped, expected.trimmed)
+def _considered(deployment: Deployment, expected: Expected, skipped: str | None) -> Considered:
+    return Considered(deployment.name, deployment.tier, expected.usd, skipped, expected.trimmed)
 
 
 def _doubt(pool: Sequence[Candidate], selection: Selection) -> str:

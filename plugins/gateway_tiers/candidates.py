@@ -28,48 +28,56 @@ class Candidate(NamedTuple):
 
 def candidates(view: RouteView, forecast: Forecast) -> list[Candidate]:
     """All deployments in the file's order, and those that serve just what was asked."""
-    rules = _Rules(view, forecast)
+    expect, against = forecast.expect, _Rules(view, forecast).against
+    return [Candidate(one, expect(one), against(one)) for one in _pool(view)]
+
+
+def _pool(view: RouteView) -> Sequence[Deployment]:
+    if not view.asked.deployments:
+        return view.deployments
     resolved = {one.name: one for one in view.asked.deployments}
     active = {one.name for one in view.deployments}
     # A wildcard asked for by a model's name is there twice: as the pattern, and as what it means for this model.
     pool = [resolved.get(one.name, one) for one in view.deployments]
-    pool += [one for one in resolved.values() if one.name not in active]
-    return [Candidate(one, forecast.expect(one), rules.against(one)) for one in pool]
+    return pool + [one for one in resolved.values() if one.name not in active]
 
 
 class _Rules:
     """What this request demands of a deployment."""
 
     def __init__(self, view: RouteView, forecast: Forecast) -> None:
-        self._view = view
-        self._forecast = forecast
-        self._tokens = view.sizes.trimmed + view.sizes.output
         asked = view.asked
-        self._asked = frozenset(one.name for one in asked.deployments)
+        self._forecast = forecast
+        self._needs = view.needs
+        self._cooling = view.cooling
+        self._free_only = view.budget.free_only
+        self._tokens = view.sizes.trimmed + view.sizes.output
+        self._asked = frozenset([one.name for one in asked.deployments])
+        self._asked_tier = asked.tier
         self._has_ceiling = asked.kind in {"deployment", "known"}
         self._limit = None if asked.price is None else forecast.uncached(asked.price) * (1 + _TOLERANCE)
 
     def against(self, deployment: Deployment) -> str | None:
         """Why the deployment cannot or may not serve, `None` where it can."""
-        view, name = self._view, deployment.name
+        name, window = deployment.name, deployment.context_window
         # An empty set of capabilities means that nothing is known of them.
-        if deployment.capabilities and not view.needs <= deployment.capabilities:
-            return f"{LACKS} {', '.join(sorted(view.needs - deployment.capabilities))}"
-        if deployment.context_window is not None and self._tokens > deployment.context_window:
-            return f"{WINDOW}: {deployment.context_window} tokens for {self._tokens}"
-        if view.budget.free_only and not _free(deployment):
+        if self._needs and deployment.capabilities and not self._needs <= deployment.capabilities:
+            return f"{LACKS} {', '.join(sorted(self._needs - deployment.capabilities))}"
+        if window is not None and self._tokens > window:
+            return f"{WINDOW}: {window} tokens for {self._tokens}"
+        if self._free_only and not _free(deployment):
             return NOT_FREE
         if deployment.wildcard and name not in self._asked:
             return WILDCARD
         above = self._above(deployment) if self._has_ceiling else None
-        if name in view.cooling:
+        if name in self._cooling:
             return f"{above}; {COOLING}" if above else COOLING
         return above
 
     def _above(self, deployment: Deployment) -> str | None:
-        asked, exactly = self._view.asked, deployment.name in self._asked
+        tier, exactly = self._asked_tier, deployment.name in self._asked
         if self._limit is None:
-            above = asked.tier is not None and deployment.tier.rank > asked.tier.rank and not exactly
+            above = tier is not None and deployment.tier.rank > tier.rank and not exactly
             return f"{ABOVE} by its tier, as the price of that is unknown" if above else None
         if deployment.price is None:
             return None if exactly else f"{UNPRICED} {ABOVE}"

@@ -34,6 +34,7 @@ class Forecast:
         self._settings = settings
         self._warmth = warmth
         self._sizes = sizes
+        self._output = sizes.output
         self._any_warm = warmth.deployment is not None and warmth.sent_tokens >= settings.min_prefix
         grown = max(0, sizes.original - warmth.original_tokens) if warmth.deployment else 0
         self._growth = max(grown, sizes.output)
@@ -52,8 +53,8 @@ class Forecast:
         price = deployment.price
         if self._any_warm and self._is_warm(deployment):
             trimmed = self._prefers_trimmed(price)
-            return Expected(None if price is None else self._now(price, warm=True, trimmed=trimmed), trimmed, warm=True)
-        return Expected(None if price is None else self._cold(price), self._shorter, warm=False)
+            return Expected(None if price is None else self._now(price, warm=True, trimmed=trimmed), trimmed, True)
+        return Expected(None if price is None else self._cold(price), self._shorter, False)
 
     def over_horizon(self, deployment: Deployment, expected: Expected) -> float | None:
         """USD for this request and those that likely follow in the session; `None` where the price is unknown."""
@@ -84,7 +85,7 @@ class Forecast:
     def _cold(self, price: Price) -> float:
         """`_now` where nothing is cached, as it is nearly everywhere."""
         write = price.input if price.cache_write is None or not self._caches else price.cache_write
-        return (self._prompt * write + self._sizes.output * price.output) / _MILLION
+        return (self._prompt * write + self._output * price.output) / _MILLION
 
     def _now(self, price: Price, *, warm: bool, trimmed: bool) -> float:
         prompt = self._sizes.trimmed if trimmed else self._sizes.original

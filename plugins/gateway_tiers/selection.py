@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from gateway.api import RouteView, Tier
 from gateway_tiers.candidates import Candidate
 from gateway_tiers.forecast import Forecast
 from gateway_tiers.wanted import Wanted
 
+_TIERS: Final = tuple(Tier)
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+
+def _nearest(tier: Tier) -> tuple[Tier, ...]:
+    """A tier, then the others from the nearest to the farthest; of two as near the higher one first."""
+    return tuple(sorted(Tier, key=lambda other: (abs(other.rank - tier.rank), other.rank < tier.rank)))
+
+
+_NEAREST: Final = MappingProxyType({tier: _nearest(tier) for tier in Tier})
+
+
+class Selection(NamedTuple):
     """Candidates in order, never empty. `in_tier` is how many of the first one's tier can serve; `sticky` says why the
     session stays where it is, where that changed the order."""
 
@@ -27,12 +37,9 @@ class Selection:
 
 def select(usable: Sequence[Candidate], wanted: Wanted, view: RouteView, forecast: Forecast) -> Selection:
     """`usable` may not be empty."""
-    tiers: dict[Tier, list[Candidate]] = {tier: [] for tier in Tier}
-    for candidate in usable:
-        tiers[candidate.deployment.tier].append(candidate)
-    for serving in tiers.values():
-        serving.sort(key=_rank(view))
-    chosen = next(tier for tier in _nearest(wanted.tier) if tiers[tier])
+    ranked = sorted(usable, key=_rank(view))
+    tiers = {tier: [one for one in ranked if one.deployment.tier is tier] for tier in _TIERS}
+    chosen = next(tier for tier in _NEAREST[wanted.tier] if tiers[tier])
     staying = _warm(usable, view)
     if staying is None:
         return _from(tiers, chosen)
@@ -68,21 +75,18 @@ def _rank(view: RouteView) -> Callable[[Candidate], tuple[bool, bool, float, int
     return rank
 
 
-def _nearest(tier: Tier) -> list[Tier]:
-    """A tier, then the others from the nearest to the farthest; of two as near the higher one first."""
-    return sorted(Tier, key=lambda other: (abs(other.rank - tier.rank), other.rank < tier.rank))
-
-
 def _warm(usable: Sequence[Candidate], view: RouteView) -> Candidate | None:
     """The candidate whose upstream has this session's prompt cached; the one used last before others of its model."""
+    if view.warmth.deployment is None:
+        return None
     warm = [one for one in usable if one.expected.warm]
     return next((one for one in warm if one.deployment.name == view.warmth.deployment), warm[0] if warm else None)
 
 
 def _from(
-    tiers: dict[Tier, list[Candidate]], tier: Tier, first: Candidate | None = None, sticky: str | None = None
+    tiers: Mapping[Tier, Sequence[Candidate]], tier: Tier, first: Candidate | None = None, sticky: str | None = None
 ) -> Selection:
-    order = [candidate for near in _nearest(tier) for candidate in tiers[near]]
+    order = [candidate for near in _NEAREST[tier] for candidate in tiers[near]]
     if first is not None:
-        order.sort(key=lambda candidate: candidate is not first)
+        order = [first, *[candidate for candidate in order if candidate is not first]]
     return Selection(tuple(order), len(tiers[tier]), sticky)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 from gateway.api import BudgetView, ChatRequest, Complexity, RouteView, Routing, Tier
 from gateway_tiers.settings import TiersSettings
 
+_TIERS: Final = tuple(Tier)
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+
+class Wanted(NamedTuple):
     """A tier and why. `told`: the caller named it, so nothing may talk him out of it. A warm session keeps a tier up to
     `settled`: the tier that a slightly higher score would want."""
 
@@ -56,15 +57,13 @@ def _by_score(complexity: Complexity, view: RouteView, settings: TiersSettings) 
         # A prompt too long for the cheaper tier would gain nothing by being sent there.
         tier = tier_for(0.0, prompt, routing, at_least=Tier.at(tier.rank - 1))
         return Wanted(tier, f"{score}, one tier down with {left:.0%} of the budget left: {tier}", settled=tier)
-    return Wanted(tier, why, settled=max(tier, settled, key=lambda one: one.rank))
+    return Wanted(tier, why, settled=settled if settled.rank > tier.rank else tier)
 
 
 def tier_for(score: float, prompt: int, routing: Routing, *, at_least: Tier = Tier.WEAK) -> Tier:
     """The lowest tier that takes the score and the prompt; the strong one where none does."""
-    for tier in Tier:
+    for tier in _TIERS[at_least.rank :]:
         limits = routing.limits.get(tier)
-        if tier.rank < at_least.rank:
-            continue
         if limits is None:
             return tier
         fits = limits.max_complexity is None or score <= limits.max_complexity

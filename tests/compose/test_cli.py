@@ -39,6 +39,7 @@ def home(tmp_path, monkeypatch) -> Path:
     """An empty working directory, without a provider's key in the environment."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
+    sys.path_importer_cache.pop("plugins", None)  # a relative folder is remembered with the directory of its first use
     for name in [name for name in os.environ if name.endswith("_API_KEY") or name.startswith("THRIFTGATE_")]:
         monkeypatch.delenv(name)
     for name, value in ENV.items():

@@ -44,7 +44,8 @@ async def test_an_unchanged_listener_goes_on_and_a_hot_plugin_is_made_anew(confi
         story().clear()
         await reload(gateway, same)
         await gateway.gateway.settle()
-        assert story() == ["made w", "started w", "stopped w", "config.reloaded"]
+        assert story()[:2] == ["made w", "started w"]
+        assert sorted(story()[2:]) == ["config.reloaded", "stopped w"]
         story().clear()
     assert story() == ["stopped e", "stopped w"]
 
@@ -54,7 +55,9 @@ async def test_changed_settings_make_a_listener_anew(config, reload):
         story().clear()
         await reload(gateway, config({"Ears": "new"}))
         await gateway.gateway.settle()
-        assert story() == ["made new", "started new", "stopped old", "config.reloaded"]
+        assert story()[:2] == ["made new", "started new"]
+        assert story().count("stopped old") == 1
+        assert "stopped new" not in story()
 
 
 async def test_a_plugin_that_is_gone_is_stopped_and_hears_no_more(config, reload):

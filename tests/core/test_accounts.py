@@ -223,14 +223,14 @@ async def test_what_cannot_be_put_on_record_is_not_acknowledged(upstream, tmp_pa
 
 
 async def test_a_session_learns_from_what_was_measured(upstream, ask):
-    upstream.reply(text="hello", usage=Counts(prompt=500, completion=60))
-    body = {"model": "small", "messages": [{"role": "user", "content": "x" * 1000}], "prompt_cache_key": "s"}
+    upstream.reply(text="hello", usage=Counts(prompt=6000, completion=60))
+    body = {"model": "small", "messages": [{"role": "user", "content": "x" * 20_000}], "prompt_cache_key": "s"}
     async with running(tiers_yaml(upstream.url)) as gateway:
         await ask(gateway, **body)
         async with ask.http.post(f"{gateway.url}/explain", json=body) as got:
             decision = await got.json()
     assert decision["session"] == "anonymous/s"
-    assert decision["prompt"]["tokens"] == 500
+    assert decision["prompt"]["tokens"] == 6000
 
 
 async def test_a_session_learns_nothing_from_a_failure(upstream, ask):

@@ -32,6 +32,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         (plugins / f"{name}.py").write_text(source, encoding="utf-8")
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.chdir(tmp_path)
+    sys.path_importer_cache.pop("plugins", None)  # a relative folder is remembered with the directory of its first use
     yield plugins
     for name in MODULES:
         sys.modules.pop(name, None)

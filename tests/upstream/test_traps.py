@@ -96,7 +96,9 @@ async def test_tools_work_in_both_lanes(up, whole, deployment, transport) -> Non
 async def test_the_lanes(upstreams, deployment) -> None:
     assert upstreams.lane(deployment("openai/gpt-4o")) == "provider"
     assert upstreams.lane(deployment("openai/gpt-4o", transport="sdk")) == "sdk"
-    assert upstreams.lane(deployment("anthropic/claude-sonnet-4-5")) == "sdk"
+    assert upstreams.lane(deployment("anthropic/claude-sonnet-4-5")) == "provider"
+    assert upstreams.lane(deployment("gemini/gemini-2.5-flash")) == "provider"
+    assert upstreams.lane(deployment("gemini/gemini-2.5-flash", transport="sdk")) == "sdk"
     assert upstreams.lane(deployment("cohere/command-r")) == "sdk"
 
 
