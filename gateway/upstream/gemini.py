@@ -95,18 +95,28 @@ class _Reading:
         self.params = params
         self._chunks = Chunks(wire.model)
         self._parser: Any = None
+        self._finished = False
 
     def whole(self, answer: Json, headers: Mapping[str, str]) -> Json:
         if not isinstance(answer.get("candidates"), list) and not isinstance(answer.get("promptFeedback"), dict):
             raise broken("protocol", "the upstream answered 200 with JSON that is not generated content")
-        return self._wire.read(self, answer, headers)
+        # The class does not read an answer without usage; an empty one comes out as unknown.
+        return self._wire.read(self, {"usageMetadata": {}, **answer}, headers)
 
     def event(self, event: Json) -> list[bytes]:
         if self._parser is None:
             self._parser = self._wire.parser(self)
             self._chunks.id = event.get("responseId")
             self._chunks.model = event.get("modelVersion") or self._chunks.model
+        self._finished = self._finished or _says_finished(event)
         return events_of(self._chunks, self._parser.chunk_parser(event))
 
     def ending(self) -> list[bytes] | None:
-        return self._chunks.ending() if self._chunks.finish else None
+        return self._chunks.ending() if self._finished else None
+
+
+def _says_finished(event: Json) -> bool:
+    """The class calls every chunk finished, so the upstream's own word is needed: a reason, or a blocked prompt."""
+    if "blockReason" in (event.get("promptFeedback") or ()):
+        return True
+    return any(candidate.get("finishReason") for candidate in event.get("candidates") or ())

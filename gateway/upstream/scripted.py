@@ -75,6 +75,10 @@ class ScriptedUpstream:
         """Queues an answer; the keywords are the fields of `Reply`."""
         self._script.append(Reply(text=text, **how))
 
+    def forget(self) -> None:
+        """Drops the answers that were queued and not asked for."""
+        self._script.clear()
+
     async def __aenter__(self) -> Self:
         await self.start()
         return self

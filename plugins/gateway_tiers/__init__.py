@@ -77,8 +77,10 @@ def _plan_as_asked(view: RouteView, forecast: Forecast) -> RoutePlan:
 
 def _plan(order: Sequence[Candidate], pool: Sequence[Candidate], reason: str) -> RoutePlan:
     serving = [one.deployment for one in order]
-    chosen = {deployment.name for deployment in serving}
-    skipped = [one for one in pool if one.deployment.name not in chosen]
+    skipped: list[Candidate] = []
+    if len(serving) < len(pool):
+        chosen = {deployment.name for deployment in serving}
+        skipped = [one for one in pool if one.deployment.name not in chosen]
     return RoutePlan(
         deployments=tuple(serving),
         tier=order[0].deployment.tier,
@@ -119,7 +121,8 @@ def _reason(selection: Selection, want: Wanted, doubt: str | None) -> str:
 
 def _for_a_header(reason: str) -> str:
     """One line of ASCII: names come from a configuration, and this goes into a response header."""
-    line = " ".join(reason.encode("ascii", "replace").decode("ascii").split())
+    line = reason if reason.isascii() else reason.encode("ascii", "replace").decode("ascii")
+    line = " ".join(line.split())
     if not line.isprintable():
         line = "".join(character for character in line if character.isprintable())
     return line if len(line) <= _LONGEST_REASON else f"{line[: _LONGEST_REASON - 3]}..."

@@ -41,6 +41,13 @@ class Forecast:
         self._shorter = sizes.trimmed <= sizes.original
         self._prompt = min(sizes.trimmed, sizes.original)
         self._caches = self._prompt >= settings.min_prefix
+        self._trimmed_prefix = self._original_prefix = 0
+        if self._any_warm:
+            self._find_prefixes(grown)
+
+    def _find_prefixes(self, grown: int) -> None:
+        """How much of each body's beginning a warm upstream has cached."""
+        warmth, sizes = self._warmth, self._sizes
         # A message is cut when it enters the conversation, so what is cut now and was not cut in the last request must
         # lie in what came since. Where it cannot, an earlier part changes, and nothing behind the change is cached.
         cut_before = warmth.original_tokens - warmth.sent_tokens
@@ -54,7 +61,11 @@ class Forecast:
         if self._any_warm and self._is_warm(deployment):
             trimmed = self._prefers_trimmed(price)
             return Expected(None if price is None else self._now(price, warm=True, trimmed=trimmed), trimmed, True)
-        return Expected(None if price is None else self._cold(price), self._shorter, False)
+        if price is None:
+            return Expected(None, self._shorter, False)
+        # `_now` where nothing is cached, as it is nearly everywhere.
+        write = price.input if price.cache_write is None or not self._caches else price.cache_write
+        return Expected((self._prompt * write + self._output * price.output) / _MILLION, self._shorter, False)
 
     def over_horizon(self, deployment: Deployment, expected: Expected) -> float | None:
         """USD for this request and those that likely follow in the session; `None` where the price is unknown."""
@@ -81,11 +92,6 @@ class Forecast:
             return False
         trimmed = self._over_horizon(price, warm=True, trimmed=True)
         return trimmed <= self._over_horizon(price, warm=True, trimmed=False)
-
-    def _cold(self, price: Price) -> float:
-        """`_now` where nothing is cached, as it is nearly everywhere."""
-        write = price.input if price.cache_write is None or not self._caches else price.cache_write
-        return (self._prompt * write + self._output * price.output) / _MILLION
 
     def _now(self, price: Price, *, warm: bool, trimmed: bool) -> float:
         prompt = self._sizes.trimmed if trimmed else self._sizes.original

@@ -43,7 +43,7 @@ def _by_score(complexity: Complexity, view: RouteView, settings: TiersSettings) 
     nearly_gone = left is not None and left < settings.budget_step_below
     shift = 0.0 if nearly_gone else budget_shift(view.budget, settings)
     tier = tier_for(complexity.score - shift, prompt, routing)
-    settled = tier_for(complexity.score - shift + settings.hysteresis, prompt, routing)
+    settled = tier_for(complexity.score - shift + settings.hysteresis, prompt, routing, at_least=tier)
     score = f"score {complexity.score:.1f}"
     why = (
         f"{score}, less {shift:.1f} with {left:.0%} of the budget left, fits {tier}"

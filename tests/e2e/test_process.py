@@ -8,10 +8,20 @@ import sys
 from contextlib import asynccontextmanager
 
 import aiohttp
+import openai
+import pytest
 from openai import AsyncOpenAI
 
 from gateway.testing import tiers_yaml
 
+AS_ASKED = {"x-thriftgate-route": "off"}
+ERRORS = {
+    400: openai.BadRequestError,
+    401: openai.InternalServerError,  # the gateway's key is wrong, not the caller's: 502
+    422: openai.UnprocessableEntityError,
+    429: openai.RateLimitError,
+    500: openai.InternalServerError,
+}
 HELLO = [{"role": "user", "content": "Say hello."}]
 SHIPPED = ["gateway_reduce", "gateway_complexity", "gateway_tiers", "gateway_prometheus"]
 
@@ -113,6 +123,72 @@ async def test_the_life_of_a_process(upstream, tmp_path):
             status, record = await process.get(f"/v1/requests/{raw.headers['x-request-id']}")
             assert status == 200
             assert record["outcome"]["kind"] == "completed"
+
+
+async def test_an_agents_day_in_the_real_process(upstream, tmp_path):
+    """Chat, stream, a tool loop of three turns, a JSON schema, an error of each class, a fallback, a restart."""
+    config = tmp_path / "tiers.yaml"
+    config.write_text(tiers_yaml(upstream.url, plugins=SHIPPED))
+    ids: dict[str, str] = {}
+    async with serving(config) as process:
+        await process.ready()
+        async with process.client() as client:
+
+            async def ask(label: str, **how):
+                raw = await client.chat.completions.with_raw_response.create(
+                    **{"model": "auto", "messages": HELLO, **how}
+                )
+                ids[raw.headers["x-request-id"]] = label
+                return raw.parse()
+
+            upstream.reply(text="hello")
+            assert (await ask("chat")).choices[0].message.content == "hello"
+
+            upstream.reply(chunks=("he", "llo"))
+            chunks = [chunk async for chunk in await ask("stream", stream=True)]
+            assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == "hello"
+
+            tool = {"type": "function", "function": {"name": "read", "parameters": {"type": "object"}}}
+            messages = [{"role": "user", "content": "Read a and b."}]
+            for name in ("a", "b"):
+                upstream.reply(tool_calls=(("read", {"file": name}),), finish="tool_calls")
+                message = (await ask("tool turn", messages=messages, tools=[tool])).choices[0].message
+                messages.append(message.model_dump(exclude_none=True))
+                [call] = message.tool_calls
+                messages.append({"role": "tool", "tool_call_id": call.id, "content": f"{name} is empty"})
+            upstream.reply(text="Both are empty.")
+            answer = await ask("tool turn", messages=messages, tools=[tool])
+            assert answer.choices[0].message.content == "Both are empty."
+
+            schema = {"type": "json_schema", "json_schema": {"name": "a", "strict": True, "schema": {"type": "object"}}}
+            upstream.reply(json={"x": 1})
+            assert (await ask("schema", response_format=schema)).choices[0].message.content == '{"x":1}'
+
+            for status, error in ERRORS.items():
+                for _ in range(4):
+                    upstream.reply(status=status, error={"message": "no luck", "code": "c"})
+                with pytest.raises(error) as caught:
+                    await client.chat.completions.create(model="small", messages=HELLO, extra_headers=AS_ASKED)
+                ids[caught.value.response.headers["x-request-id"]] = "error"
+                upstream.forget()
+            with pytest.raises(openai.NotFoundError):
+                await client.chat.completions.create(model="nobody", messages=HELLO)
+            with pytest.raises(openai.BadRequestError):
+                await client.chat.completions.create(model="auto", messages=[])
+
+            for _ in range(2):
+                upstream.reply(status=500, error={"message": "broken"})
+            upstream.reply(text="from another")
+            assert (await ask("fallback", model="large")).choices[0].message.content == "from another"
+        process.child.send_signal(signal.SIGTERM)
+        assert await process.child.wait() == 0
+
+    async with serving(config) as process:
+        for id, label in ids.items():
+            status, record = await process.get(f"/v1/requests/{id}")
+            assert status == 200, label
+            assert record["outcome"]["kind"] == ("failed" if label == "error" else "completed")
+            assert (record["cost_usd"] > 0) is (label != "error")
 
 
 async def test_a_killed_process_has_every_acknowledged_call_on_record(upstream, tmp_path):

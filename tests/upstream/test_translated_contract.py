@@ -7,7 +7,8 @@ Named differences in what is sent, each on purpose:
 Named differences in what is read:
 - `id` is the upstream's own where it gives one.
 - litellm's estimate of the cost is left out, and so are its hollow fields.
-- In streams, litellm adds zero counts of reasoning, and makes one token of an empty answer; ours says what was reported.
+- In streams, litellm adds zero counts of reasoning, and makes one token
+  of an empty answer; ours says what was reported.
 """
 
 from copy import deepcopy
@@ -204,7 +205,8 @@ ANSWERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 def plain_usage(usage: dict[str, Any]) -> dict[str, Any]:
     """Without the cost, and without the zero count of reasoning that litellm adds to streams."""
-    details = {name: count for name, count in usage["completion_tokens_details"].items() if count}
+    given = usage.get("completion_tokens_details") or {}
+    details = {name: count for name, count in given.items() if count}
     return {**usage, "completion_tokens_details": details, "cost": None}
 
 
