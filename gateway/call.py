@@ -50,6 +50,7 @@ class Exchange:
     first_token_at: float | None = None
     read: wire.AnswerParts | None = None
     meter: wire.StreamMeter | None = None
+    _reported: Usage | None = None
 
     def succeed(self) -> None:
         self.ended, self.status = time.monotonic(), 200
@@ -69,8 +70,10 @@ class Exchange:
     @property
     def usage(self) -> Usage | None:
         """What the upstream reported, `None` where it has not."""
-        source = self.read or self.meter
-        return read_usage(source.usage) if source is not None else None
+        if self.read is not None:
+            self._reported = self._reported or read_usage(self.read.usage)
+            return self._reported
+        return read_usage(self.meter.usage) if self.meter is not None else None
 
     @property
     def finish_reason(self) -> str | None:

@@ -60,15 +60,10 @@ class Forward:
     async def run(self, call: Call) -> Reply:
         """The answer of the first deployment that gives a good one, or else a doubtful one.
 
-        Raises the last `UpstreamError` when there is none, and `UpstreamError(fault="timeout")` when the call's
-        deadline passes first.
+        Raises the last `UpstreamError` when there is none; `deadline_exceeded` when that was the call's deadline, which
+        bounds every exchange and every wait between two.
         """
-        error: UpstreamError | None = None
-        try:
-            async with asyncio.timeout_at(call.deadline):
-                error = await self._climb(call)
-        except TimeoutError:
-            error = deadline_passed(call)
+        error = await self._climb(call)
         if call.reply is not None:
             return call.reply
         raise error or UpstreamError("No deployment was tried.", fault="connect", retryable=True, elsewhere=False)
@@ -131,6 +126,8 @@ class Forward:
         left = call.deadline - asyncio.get_running_loop().time()
         # A hung upstream must leave time for the next one to give a whole answer.
         patience = min(left, self._rules.first_token) if stream else left / 2 if more else left
+        if patience <= 0:
+            raise deadline_passed(call)
         try:
             async with asyncio.timeout(patience):
                 got = await self._upstreams.call(
@@ -142,7 +139,7 @@ class Forward:
                 else:
                     exchange.read = wire.read_answer(got.body)
         except TimeoutError as error:
-            raise _too_slow(patience) from error
+            raise (deadline_passed(call) if patience == left else _too_slow(patience)) from error
         exchange.first_token_at = time.monotonic()
         exchange.succeed()
         if not isinstance(got, Streamed):

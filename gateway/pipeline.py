@@ -217,11 +217,15 @@ async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
     """Await `work` however often the awaiting task is cancelled, then let the cancellation through."""
     task = asyncio.ensure_future(work)
     cancelled = False
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        cancelled = True
     while not task.done():
         try:
             await asyncio.wait([task])
         except asyncio.CancelledError:
-            cancelled = True
+            continue
     task.result()
     if cancelled:
         raise asyncio.CancelledError

@@ -19,20 +19,28 @@ async def read_body(request: web.Request, limit: int) -> bytes:
     declared = request.content_length
     if declared is not None and declared > limit:
         raise _too_large(limit)
+    if request.content.is_eof():  # all of it has arrived: nothing to wait for
+        raw = await _all_of(request, limit)
+    else:
+        try:
+            async with asyncio.timeout(_READ_SECONDS):
+                raw = await _all_of(request, limit)
+        except TimeoutError as error:
+            raise BadRequest(
+                f"The request body did not arrive within {_READ_SECONDS:g} seconds.", status=408, code="request_timeout"
+            ) from error
+    return _decompressed(raw, request.headers.get("Content-Encoding", "identity").strip().lower(), limit)
+
+
+async def _all_of(request: web.Request, limit: int) -> bytes:
     chunks: list[bytes] = []
     size = 0
-    try:
-        async with asyncio.timeout(_READ_SECONDS):
-            async for chunk in request.content.iter_any():
-                size += len(chunk)
-                if size > limit:
-                    raise _too_large(limit)
-                chunks.append(chunk)
-    except TimeoutError as error:
-        raise BadRequest(
-            f"The request body did not arrive within {_READ_SECONDS:g} seconds.", status=408, code="request_timeout"
-        ) from error
-    return _decompressed(b"".join(chunks), request.headers.get("Content-Encoding", "identity").strip().lower(), limit)
+    async for chunk in request.content.iter_any():
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        chunks.append(chunk)
+    return b"".join(chunks)
 
 
 def _decompressed(raw: bytes, encoding: str, limit: int) -> bytes:

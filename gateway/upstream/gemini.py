@@ -96,6 +96,7 @@ class _Reading:
         self._chunks = Chunks(wire.model)
         self._parser: Any = None
         self._finished = False
+        self._usage: Json | None = None
 
     def whole(self, answer: Json, headers: Mapping[str, str]) -> Json:
         if not isinstance(answer.get("candidates"), list) and not isinstance(answer.get("promptFeedback"), dict):
@@ -108,11 +109,33 @@ class _Reading:
             self._parser = self._wire.parser(self)
             self._chunks.id = event.get("responseId")
             self._chunks.model = event.get("modelVersion") or self._chunks.model
+        text = _text_alone(event)
+        if text is not None:
+            # Nearly every event. The parser keeps nothing of it and would take five times as long.
+            self._usage = event.get("usageMetadata")
+            return self._chunks.text(text)
         self._finished = self._finished or _says_finished(event)
         return events_of(self._chunks, self._parser.chunk_parser(event))
 
     def ending(self) -> list[bytes] | None:
-        return self._chunks.ending() if self._finished else None
+        if not self._finished:
+            return None
+        if self._chunks.usage is None and self._usage is not None:  # it came with a text, and not with the end
+            events_of(self._chunks, self._parser.chunk_parser({"usageMetadata": self._usage}))
+        return self._chunks.ending()
+
+
+_BESIDE_TEXT = frozenset({"candidates", "usageMetadata", "modelVersion", "responseId", "createTime"})
+
+
+def _text_alone(event: Json) -> str | None:
+    """The text of an event that brings nothing else of the first and only candidate; `None` for any other event."""
+    if not event.keys() <= _BESIDE_TEXT:
+        return None
+    match event.get("candidates"):
+        case [{"content": {"parts": [{"text": str(text), **beside}]}, **around}] if not beside:
+            return text if around.keys() <= {"index"} and not around.get("index") else None
+    return None
 
 
 def _says_finished(event: Json) -> bool:

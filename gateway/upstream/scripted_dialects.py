@@ -26,8 +26,8 @@ class Counts:
 class Reply:
     """One scripted answer.
 
-    `tool_calls` are (name, arguments) pairs. `json` is answered as text; `thinking` comes before it. `body` replaces the
-    whole body, whatever it is. `error` with a status is the error object of a plain answer; with a stream it comes
+    `tool_calls` are (name, arguments) pairs. `json` is answered as text; `thinking` comes before it. `body` replaces
+    the whole body, whatever it is. `error` with a status is the error object of a plain answer; with a stream it comes
     after `cut_after` events.
     `delay` and `gap` are seconds, before the head and between events. `drop` closes the connection without an answer;
     `cut_after` breaks a stream off after that many events: by a reset, by silence (`hang`), or cleanly (`clean_cut`).

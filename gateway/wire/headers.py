@@ -43,6 +43,8 @@ def record_headers(record: CallRecord) -> dict[str, str]:
 
 def safe_value(text: str) -> str:
     """`text` as a header's value: printable ASCII on one line, bounded."""
+    if len(text) <= _LONGEST and text.isascii() and text.isprintable():
+        return text.strip()
     return _UNSAFE.sub(" ", text[: 4 * _LONGEST]).strip()[:_LONGEST]
 
 

@@ -102,7 +102,7 @@ class Prometheus(Plugin, Listener, Surface):
 
     def _count(self, record: CallRecord) -> None:
         names, into = self._names(), self._instruments
-        tier, stream = record.tier.value if record.tier else NONE, "true" if record.stream else "false"
+        tier, stream = labels.TIERS[record.tier] if record.tier else NONE, "true" if record.stream else "false"
         outcome = labels.one_of(labels.OUTCOMES, record.outcome.kind)
         into.requests.labels(tier, names.label(record.deployment), outcome, stream).inc()
         if isinstance(record.outcome, Refused):
@@ -131,23 +131,28 @@ class Prometheus(Plugin, Listener, Surface):
         if attempt.cost_usd is None:
             into.cost_unknown.labels(deployment).inc()
         else:
-            _add(into.cost.labels(deployment, attempt.tier.value), attempt.cost_usd)
+            _add(into.cost.labels(deployment, labels.TIERS[attempt.tier]), attempt.cost_usd)
         usage = attempt.usage
         if usage is None:
             return
         if usage.estimated:
             into.usage_estimated.labels(deployment).inc()
-        for kind in ("input", "cached", "cache_write", "output", "reasoning"):
-            _add(into.tokens.labels(deployment, kind), getattr(usage, kind))
+        amounts = (usage.input, usage.cached, usage.cache_write, usage.output, usage.reasoning)
+        for counter, amount in zip(into.tokens_of(deployment), amounts, strict=True):
+            if amount:
+                _add(counter, amount)
 
     def _count_savings(self, record: CallRecord) -> None:
-        for cause in ("routing", "context", "cache"):
-            amount: float | None = getattr(record.savings, cause)
+        into, savings = self._instruments, record.savings
+        for cause, amount in (("routing", savings.routing), ("context", savings.context), ("cache", savings.cache)):
             if amount is None:
-                self._instruments.savings_unknown.labels(cause).inc()
+                into.savings_unknown.labels(cause).inc()
                 continue
-            _add(self._instruments.savings.labels(cause), amount)
-            _add(self._instruments.losses.labels(cause), -amount)
+            saved, lost = into.savings.labels(cause), into.losses.labels(cause)  # both are shown from the first call on
+            if amount > 0:
+                _add(saved, amount)
+            else:
+                _add(lost, -amount)
 
 
 class _Deployments(Collector):
@@ -191,7 +196,7 @@ class _WithoutCreated(Collector):
 
 def _add(counter: Counter, amount: float) -> None:
     """Counters take neither a negative nor a nonsensical number, and no such number may stop the counting."""
-    if amount > 0 and math.isfinite(amount):
+    if 0 < amount < math.inf:
         counter.inc(amount)
 
 

@@ -10,6 +10,8 @@ DURATIONS: Final = (0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300, 600)
 FIRST_TOKENS: Final = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 60)
 OVERHEADS: Final = (0.00025, 0.0005, 0.001, 0.0015, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 1)
 
+KINDS: Final = ("input", "cached", "cache_write", "output", "reasoning")
+"""The kinds of tokens, as `Usage` names them."""
 
 Kind = TypeVar("Kind", Counter, Histogram)
 
@@ -50,6 +52,7 @@ class Instruments:
             "Tokens of all upstream calls. input counts cached and cache_write too, output counts reasoning too.",
             *("deployment", "kind"),
         )
+        self._tokens_of: dict[str, tuple[Counter, ...]] = {}
         self.usage_estimated = counter(
             "usage_estimated", "Upstream calls whose tokens are an estimate because none were reported.", "deployment"
         )
@@ -107,3 +110,10 @@ class Instruments:
         )
         self.config_reloads = counter("config_reloads", "Reloads of tiers.yaml, by result (ok or failed).", "result")
         self.build_info = Gauge("thriftgate_build_info", "Always 1.", ["version"], registry=registry)
+
+    def tokens_of(self, deployment: str) -> tuple[Counter, ...]:
+        """A deployment's counters of tokens, in the order of `KINDS`."""
+        counters = self._tokens_of.get(deployment)
+        if counters is None:
+            counters = self._tokens_of[deployment] = tuple(self.tokens.labels(deployment, kind) for kind in KINDS)
+        return counters

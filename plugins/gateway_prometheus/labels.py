@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from types import MappingProxyType
 
-from gateway.api import Deployment
+from gateway.api import Deployment, Tier
 
 OTHER = "other"
 NONE = "none"
@@ -30,6 +31,8 @@ ERRORS = frozenset(
     }
 )
 STATUSES = frozenset({400, 401, 402, 403, 404, 408, 409, 413, 422, 429, 500, 502, 503, 504, 529})
+TIERS = MappingProxyType({tier: tier.value for tier in Tier})
+"""Each tier's name. Asking an enumeration for a value takes several times as long."""
 OUTCOMES = frozenset({"completed", "failed", "refused", "cancelled"})
 ROLES = frozenset(
     {"guard", "optimizer", "scorer", "router", "verifier", "stream_filter", "listener", "surface"},

@@ -13,7 +13,6 @@ from gateway.api import (
     ChatRequest,
     Complexity,
     Considered,
-    Deployment,
     Host,
     Plugin,
     RoutePlan,
@@ -21,7 +20,7 @@ from gateway.api import (
     RouteView,
 )
 from gateway_tiers.candidates import ABOVE, COOLING, Candidate, as_asked, candidates, relent, usable
-from gateway_tiers.forecast import Expected, Forecast
+from gateway_tiers.forecast import Forecast
 from gateway_tiers.refusals import model_not_found, refuse
 from gateway_tiers.selection import Selection, select
 from gateway_tiers.settings import TiersSettings
@@ -77,21 +76,22 @@ def _plan_as_asked(view: RouteView, forecast: Forecast) -> RoutePlan:
 
 def _plan(order: Sequence[Candidate], pool: Sequence[Candidate], reason: str) -> RoutePlan:
     serving = [one.deployment for one in order]
-    skipped: list[Candidate] = []
+    passed_over: list[Candidate] = []
     if len(serving) < len(pool):
         chosen = {deployment.name for deployment in serving}
-        skipped = [one for one in pool if one.deployment.name not in chosen]
+        passed_over = [one for one in pool if one.deployment.name not in chosen]
     return RoutePlan(
         deployments=tuple(serving),
         tier=order[0].deployment.tier,
         reason=_for_a_header(reason),
-        trimmed=order[0].expected.trimmed,
-        considered=tuple([_considered(*one) for one in (*order, *skipped)]),
+        trimmed=order[0].trimmed,
+        considered=tuple(
+            [
+                Considered(deployment.name, deployment.tier, usd, skipped, trimmed)
+                for deployment, usd, trimmed, _, skipped in (*order, *passed_over)
+            ]
+        ),
     )
-
-
-def _considered(deployment: Deployment, expected: Expected, skipped: str | None) -> Considered:
-    return Considered(deployment.name, deployment.tier, expected.usd, skipped, expected.trimmed)
 
 
 def _doubt(pool: Sequence[Candidate], selection: Selection) -> str:
@@ -104,7 +104,7 @@ def _doubt(pool: Sequence[Candidate], selection: Selection) -> str:
 
 def _reason(selection: Selection, want: Wanted, doubt: str | None) -> str:
     first = selection.order[0]
-    name, tier, usd = first.deployment.name, selection.tier, first.expected.usd
+    name, tier, usd = first.deployment.name, selection.tier, first.usd
     cost = f"${usd:.2g}" if usd is not None else "price unknown"
     if doubt is not None:
         return f"{want.why}; {doubt} ({cost})"

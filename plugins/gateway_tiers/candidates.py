@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from gateway.api import Deployment, RouteView
-from gateway_tiers.forecast import Expected, Forecast
+from gateway_tiers.forecast import Forecast
 
 COOLING: Final = "cooling down after failures"
 ABOVE: Final = "dearer than the model asked for"
@@ -19,17 +19,19 @@ _TOLERANCE: Final = 1e-9
 
 
 class Candidate(NamedTuple):
-    """A deployment with what the request would cost there; `skipped` says why it cannot serve it."""
+    """A deployment with what the request would cost there (see `Expected`); `skipped` says why it cannot serve it."""
 
     deployment: Deployment
-    expected: Expected
+    usd: float | None
+    trimmed: bool
+    warm: bool
     skipped: str | None = None
 
 
 def candidates(view: RouteView, forecast: Forecast) -> list[Candidate]:
     """All deployments in the file's order, and those that serve just what was asked."""
     expect, against = forecast.expect, _Rules(view, forecast).against
-    return [Candidate(one, expect(one), against(one)) for one in _pool(view)]
+    return [Candidate(one, *expect(one), against(one)) for one in _pool(view)]
 
 
 def _pool(view: RouteView) -> Sequence[Deployment]:
@@ -67,7 +69,7 @@ class _Rules:
             return f"{WINDOW}: {window} tokens for {self._tokens}"
         if self._free_only and not _free(deployment):
             return NOT_FREE
-        if deployment.wildcard and name not in self._asked:
+        if name.endswith("*") and name not in self._asked:  # `deployment.wildcard`, without the price of a property
             return WILDCARD
         above = self._above(deployment) if self._has_ceiling else None
         if name in self._cooling:
@@ -91,7 +93,7 @@ def _free(deployment: Deployment) -> bool:
 def as_asked(view: RouteView, forecast: Forecast) -> list[Candidate]:
     """Those that serve exactly what was asked. Nothing else may, so only the budget can rule one out."""
     return [
-        Candidate(one, forecast.expect(one), NOT_FREE if view.budget.free_only and not _free(one) else None)
+        Candidate(one, *forecast.expect(one), NOT_FREE if view.budget.free_only and not _free(one) else None)
         for one in view.asked.deployments
     ]
 

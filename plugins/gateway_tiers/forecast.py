@@ -6,7 +6,7 @@ last turn and at any other. The formula is in docs/explanation/routing.md.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from gateway.api import Deployment, Price, RouteView
 from gateway_tiers.settings import TiersSettings
@@ -16,13 +16,9 @@ _SLACK: Final = 0.01
 """Share by which two estimates of the same text may differ."""
 
 
-class Expected(NamedTuple):
-    """USD for this request with the better of the two bodies (`None`: the price is unknown), which body that is, and
-    whether the upstream has the session's last prompt cached."""
-
-    usd: float | None
-    trimmed: bool
-    warm: bool
+Expected = tuple[float | None, bool, bool]
+"""USD for this request with the better of the two bodies (`None`: the price is unknown), whether that is the trimmed
+one, and whether the upstream has the session's last prompt cached."""
 
 
 class Forecast:
@@ -58,30 +54,31 @@ class Forecast:
 
     def expect(self, deployment: Deployment) -> Expected:
         price = deployment.price
-        if self._any_warm and self._is_warm(deployment):
+        warmth = self._warmth
+        served = self._any_warm and (deployment.name == warmth.deployment or deployment.model == warmth.model)
+        if served and self._is_fresh(deployment.provider):
             trimmed = self._prefers_trimmed(price)
-            return Expected(None if price is None else self._now(price, warm=True, trimmed=trimmed), trimmed, True)
+            return None if price is None else self._now(price, warm=True, trimmed=trimmed), trimmed, True
         if price is None:
-            return Expected(None, self._shorter, False)
+            return None, self._shorter, False
         # `_now` where nothing is cached, as it is nearly everywhere.
         write = price.input if price.cache_write is None or not self._caches else price.cache_write
-        return Expected((self._prompt * write + self._output * price.output) / _MILLION, self._shorter, False)
+        return (self._prompt * write + self._output * price.output) / _MILLION, self._shorter, False
 
-    def over_horizon(self, deployment: Deployment, expected: Expected) -> float | None:
+    def over_horizon(self, deployment: Deployment, *, warm: bool, trimmed: bool) -> float | None:
         """USD for this request and those that likely follow in the session; `None` where the price is unknown."""
         if deployment.price is None:
             return None
-        return self._over_horizon(deployment.price, warm=expected.warm, trimmed=expected.trimmed)
+        return self._over_horizon(deployment.price, warm=warm, trimmed=trimmed)
 
     def uncached(self, price: Price) -> float:
         """USD for this request where nothing is cached."""
         return (self._sizes.trimmed * price.input + self._sizes.output * price.output) / _MILLION
 
-    def _is_warm(self, deployment: Deployment) -> bool:
-        warmth, settings = self._warmth, self._settings
-        if deployment.name != warmth.deployment and deployment.model != warmth.model:
-            return False
-        return warmth.age < settings.warm_seconds_by_provider.get(deployment.provider, settings.warm_seconds)
+    def _is_fresh(self, provider: str) -> bool:
+        """Whether the provider still has what it was sent."""
+        settings = self._settings
+        return self._warmth.age < settings.warm_seconds_by_provider.get(provider, settings.warm_seconds)
 
     def _prefers_trimmed(self, price: Price | None) -> bool:
         """Which body to send to an upstream that is warm. With the same prefix cached the shorter one is the cheaper;

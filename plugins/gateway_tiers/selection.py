@@ -57,8 +57,8 @@ def select(usable: Sequence[Candidate], wanted: Wanted, view: RouteView, forecas
 def pays(staying: Candidate, going: Candidate, forecast: Forecast) -> bool:
     """Whether reading the prompt anew at another upstream is earned back over the turns that likely follow. Where a
     price is unknown it is not: a hop that may lose is not made."""
-    stay = forecast.over_horizon(staying.deployment, staying.expected)
-    go = forecast.over_horizon(going.deployment, going.expected)
+    stay = forecast.over_horizon(staying.deployment, warm=staying.warm, trimmed=staying.trimmed)
+    go = forecast.over_horizon(going.deployment, warm=going.warm, trimmed=going.trimmed)
     return stay is not None and go is not None and go < stay
 
 
@@ -68,7 +68,7 @@ def _rank(view: RouteView) -> Callable[[Candidate], tuple[bool, bool, float, int
     prefer_free = view.routing.prefer_free
 
     def rank(candidate: Candidate) -> tuple[bool, bool, float, int]:
-        price, usd = candidate.deployment.price, candidate.expected.usd
+        price, usd = candidate.deployment.price, candidate.usd
         free = price is not None and price.free
         return free is not prefer_free, usd is None, usd or 0.0, candidate.deployment.priority
 
@@ -79,7 +79,7 @@ def _warm(usable: Sequence[Candidate], view: RouteView) -> Candidate | None:
     """The candidate whose upstream has this session's prompt cached; the one used last before others of its model."""
     if view.warmth.deployment is None:
         return None
-    warm = [one for one in usable if one.expected.warm]
+    warm = [one for one in usable if one.warm]
     return next((one for one in warm if one.deployment.name == view.warmth.deployment), warm[0] if warm else None)
 
 

@@ -119,7 +119,7 @@ async def test_the_deadline_ends_a_silent_upstream(upstream, ask, stream):
     assert json.loads(text)["error"]["code"] == "deadline_exceeded"
     assert len(upstream.calls) == 1
     assert record["outcome"]["code"] == "deadline_exceeded"
-    assert record["attempts"][0]["result"] == "aborted"
+    assert record["attempts"][0]["result"] == "deadline_exceeded"
     assert record["cost_usd"] > 0  # the upstream had the prompt
 
 
@@ -130,7 +130,7 @@ async def test_the_deadline_holds_over_a_retry(upstream, ask):
         status, _, record = await ask(gateway, model="small")
         await upstream.calls[1].closed.wait()
     assert status == 504
-    assert [result for _, result, _ in results(record)][1] == "aborted"
+    assert [result for _, result, _ in results(record)][1] == "deadline_exceeded"
     assert len(upstream.calls) == 2
 
 

@@ -129,7 +129,7 @@ async def test_a_doubtful_answer_is_given_when_the_deadline_ends_the_search_for_
         assert "sorry" in answer
         record = await record_of(gateway)
         first, second, third = record["attempts"]
-        assert [first["result"], second["result"], third["result"]] == ["rejected", "timeout", "aborted"]
+        assert [first["result"], second["result"], third["result"]] == ["rejected", "timeout", "deadline_exceeded"]
         assert record["usage"]["output"] == 500
         assert record["deployment"] == "small"
         assert first["cost_usd"] == pytest.approx((1000 * 0.1 + 500 * 0.4) / 1e6)

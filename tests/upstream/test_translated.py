@@ -6,6 +6,7 @@ import orjson
 import pytest
 
 from gateway.api import UpstreamError
+from gateway.upstream import Timeouts
 from gateway.upstream.anthropic import Anthropic
 from gateway.upstream.gemini import Gemini
 from gateway.upstream.scripted_dialects import Counts
@@ -34,7 +35,6 @@ async def collected(answer) -> tuple[list[bytes], UpstreamError]:
     return got, caught.value
 
 
-@pytest.mark.parametrize("model", [CLAUDE, GEMINI])
 @pytest.mark.parametrize(
     "how_and_fault",
     [
@@ -50,44 +50,44 @@ async def collected(answer) -> tuple[list[bytes], UpstreamError]:
         ({"status": 503, "headers": {"retry-after": "2"}}, "status"),
     ],
 )
-async def test_what_is_no_answer_is_a_fault(up, whole, events, target, model, how_and_fault) -> None:
+async def test_what_is_no_answer_is_a_fault(up, whole, events, target, how_and_fault) -> None:
     how, fault = how_and_fault
-    for ask in (whole, events):
-        up.reply(**how)
-        with pytest.raises(UpstreamError) as caught:
-            await ask(target(model))
-        assert caught.value.fault == fault
-        assert caught.value.retry_after == (2 if "headers" in how else None)
-    assert len(up.calls) == 2
+    for model in (CLAUDE, GEMINI):
+        for ask in (whole, events):
+            up.reply(**how)
+            with pytest.raises(UpstreamError) as caught:
+                await ask(target(model))
+            assert caught.value.fault == fault
+            assert caught.value.retry_after == (2 if "headers" in how else None)
+    assert len(up.calls) == 4
 
 
 @pytest.mark.parametrize(
-    ("model", "status", "error", "code_or_type", "retryable", "elsewhere"),
+    "case",
     [
-        (CLAUDE, 529, {"type": "overloaded_error", "message": "Overloaded"}, "overloaded_error", True, True),
-        (CLAUDE, 401, {"type": "authentication_error", "message": f"no {KEY}"}, "authentication_error", False, True),
-        (CLAUDE, 400, {"type": "invalid_request_error", "message": "bad"}, "invalid_request_error", False, False),
+        (CLAUDE, 529, {"type": "overloaded_error", "message": "Overloaded"}, True, True),
+        (CLAUDE, 401, {"type": "authentication_error", "message": f"no {KEY}"}, False, True),
+        (CLAUDE, 400, {"type": "invalid_request_error", "message": "bad"}, False, False),
         (
             GEMINI,
             429,
             {"code": 429, "message": "quota", "status": "RESOURCE_EXHAUSTED"},
-            "RESOURCE_EXHAUSTED",
             True,
             True,
         ),
-        (GEMINI, 400, {"code": 400, "message": "bad", "status": "INVALID_ARGUMENT"}, "INVALID_ARGUMENT", False, False),
+        (GEMINI, 400, {"code": 400, "message": "bad", "status": "INVALID_ARGUMENT"}, False, False),
     ],
 )
-async def test_an_error_is_the_upstreams_own(
-    up, whole, events, target, model, status, error, code_or_type, retryable, elsewhere
-) -> None:
+async def test_an_error_is_the_upstreams_own(up, whole, events, target, case) -> None:
+    model, status, error, retryable, elsewhere = case
+    word = error.get("status") or error["type"]
     for ask in (whole, events):
         up.reply(status=status, error=error)
         with pytest.raises(UpstreamError) as caught:
             await ask(target(model))
         failure = caught.value
         assert (failure.fault, failure.status) == ("status", status)
-        assert code_or_type in (failure.code, failure.type)
+        assert word in (failure.code, failure.type)
         assert (failure.retryable, failure.elsewhere) == (retryable, elsewhere)
         assert KEY not in failure.message
 
@@ -104,7 +104,7 @@ UNAVAILABLE = {"code": 503, "message": "busy", "status": "UNAVAILABLE"}
 
 
 @pytest.mark.parametrize(
-    ("model", "how", "fault", "status"),
+    "case",
     [
         (CLAUDE, {}, "reset", None),
         (CLAUDE, {"clean_cut": True}, "reset", None),
@@ -116,9 +116,9 @@ UNAVAILABLE = {"code": 503, "message": "busy", "status": "UNAVAILABLE"}
         (GEMINI, {"error": UNAVAILABLE}, "status", 503),
     ],
 )
-async def test_a_stream_that_breaks_says_how_and_never_looks_complete(
-    up, call, target, model, how, fault, status
-) -> None:
+async def test_a_stream_that_breaks_says_how_and_never_looks_complete(up, upstreams, call, target, case) -> None:
+    model, how, fault, status = case
+    upstreams.set_timeouts(Timeouts(idle=0.3))
     up.reply(text="one two three four", cut_after=3, **how)
     got, error = await collected(await call(target(model), stream=True))
     assert (error.fault, error.status) == (fault, status)
@@ -282,3 +282,36 @@ async def test_usage_the_upstream_does_not_report_stays_unknown(up, whole, event
     assert b'"usage"' not in b"".join(await events(target(GEMINI)))
     up.reply(text="x", usage=Counts(3, 0))
     assert orjson.loads((await whole(target(GEMINI))).body)["usage"]["prompt_tokens"] == 3
+
+
+async def test_geminis_usage_counts_wherever_it_stands(up, events, target) -> None:
+    said = b'data: {"candidates":[{"content":{"parts":[{"text":"hi"}]}}],"usageMetadata":'
+    usage = b'{"promptTokenCount":9,"candidatesTokenCount":2,"totalTokenCount":11}}\n\n'
+    end = b'data: {"candidates":[{"content":{"parts":[]},"finishReason":"STOP"}]}\n\n'
+    up.reply(body=said + usage + end, content_type="text/event-stream")
+    got = await events(target(GEMINI))
+    assert orjson.loads(got[-2][6:])["usage"]["prompt_tokens"] == 9
+    assert b'"content":"hi"' in got[1]
+
+
+async def test_new_timeouts_hold_for_the_next_call_in_every_lane(up, upstreams, call, target, deployment) -> None:
+    upstreams.set_timeouts(Timeouts(connect=1.0, first_byte=0.2, idle=5.0))
+    relayed = deployment("openai/gpt-4o", api_base=up.url)
+    for one in (relayed, target(CLAUDE), deployment("openai/gpt-4o", api_base=up.url, transport="sdk")):
+        await call(one)
+        up.reply(text="late", delay=2)
+        with pytest.raises(UpstreamError) as caught:
+            await call(one, stream=True)
+        assert (caught.value.fault, "0.2 s" in caught.value.message) == ("timeout", True)
+    upstreams.set_timeouts(Timeouts(connect=1.0, first_byte=5.0, idle=0.2))
+    for one in (relayed, target(CLAUDE)):
+        up.reply(text="a b c d", cut_after=3, hang=True)
+        _, error = await collected(await call(one, stream=True))
+        assert (error.fault, "0.2 s" in error.message) == ("timeout", True)
+
+
+async def test_a_long_body_is_sent_whole(up, whole, target, deployment) -> None:
+    body = {"messages": [{"role": "user", "content": "long " * 300_000}]}
+    for one in (deployment("openai/gpt-4o", api_base=up.url), target(CLAUDE)):
+        await whole(one, body)
+        assert up.calls[-1].raw.count(b"long ") == 300_000

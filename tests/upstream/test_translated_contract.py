@@ -21,6 +21,7 @@ from gateway.api import Usage
 from gateway.money import read_usage
 from gateway.upstream.providers import TRANSLATED
 from gateway.upstream.scripted_dialects import Counts
+from gateway.wire import DONE
 
 PARAMETERS = {
     "type": "object",
@@ -158,7 +159,9 @@ def test_every_translated_provider_is_in_the_contract() -> None:
     assert {model.partition("/")[0] for model in MODELS} == TRANSLATED
 
 
-@pytest.mark.parametrize("model_and_stream", [(model, stream) for model in MODELS for stream in (False, True)])
+@pytest.mark.parametrize(
+    "model_and_stream", [*((model, False) for model in MODELS), (MODELS[0], True), (MODELS[-1], True)]
+)
 async def test_the_same_request_as_litellms(up, call, target, theirs, model_and_stream) -> None:
     model, stream = model_and_stream
     unequal = set()
@@ -167,6 +170,8 @@ async def test_the_same_request_as_litellms(up, call, target, theirs, model_and_
             continue
         up.calls.clear()
         before = orjson.dumps(body)
+        up.reply(text="so")
+        up.reply(text="so")
         answer = await call(target(model), body, stream=stream)
         if stream:
             [event async for event in answer.events]
@@ -245,17 +250,17 @@ def merged(chunks: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("model", ["anthropic/claude-sonnet-4-5", MODELS[2], "gemini/gemini-2.5-flash"])
-async def test_the_same_answer_as_litellms(up, whole, events, target, theirs, model) -> None:
+async def test_the_same_answer_as_litellms(up, call, target, theirs, model) -> None:
     provider = model.partition("/")[0]
     for name, (more, how) in ANSWERS.items():
         body = {"messages": [ASK], **more}
         said = {**how, "finish": how["finish"][provider]} if "finish" in how else how
         for _ in range(4):
             up.reply(**said)
-        mine = whole_of(orjson.loads((await whole(target(model), body)).body))
+        mine = whole_of(orjson.loads((await call(target(model), body)).body))
         assert mine == whole_of(await theirs(target(model), body, stream=False)), name
-        got = await events(target(model), body)
-        chunks = [orjson.loads(event[6:]) for event in got[:-1]]
+        got = await call(target(model), body, stream=True)
+        chunks = [orjson.loads(event[6:]) async for event in got.events if event != DONE]
         assert merged(chunks) == merged(await theirs(target(model), body, stream=True)), name
     assert all(call.headers["user-agent"] == "thriftgate" for call in up.calls[::4])
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.api import TaskType, Tier
 from gateway_complexity.defaults import TASK_TYPES
-from gateway_complexity.patterns import beginnings
+from gateway_complexity.patterns import beginnings, needs
 from gateway_complexity.tasks import Recogniser
 
 
@@ -113,10 +113,30 @@ def test_a_pattern_that_is_no_regular_expression_is_named():
         (r"fix\b", None),
         (r"\bfix|solve\b", None),
         (r"\b\w+ fix", None),
+        (r"\b(fix[)]x|solve)", None),
     ],
 )
 def test_how_a_pattern_begins(pattern, heads):
     assert beginnings(pattern) == (None if heads is None else frozenset(heads))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "heads"),
+    [
+        (r"\b(fix|solve)\b.{0,60}\b(bugs?|errors?)\b", {"bug", "error"}),
+        (r"\bfix .{1,9}\bthe .{1,9}\bbug", {"bug"}),
+        (r"\bfix.{0,60}?\bbug", set()),  # a quantifier of another kind
+        (r"\bfix\.{0,60}\bbug", set()),  # full stops, and no gap
+        (r"\bfix.{0,60}\b(bug)?", set()),
+        (r"\b(fix.{0,60}\bbug|solve)", set()),
+        (r"\bfix.{0,60}\bbug|solve", set()),
+        (r"\b(fix.{0,9}\bbug\(|solve)", set()),
+        (r"\b(fix.{0,9}\bbug[(]|solve)", set()),
+        (r"\bfix\b", set()),
+    ],
+)
+def test_the_word_that_a_pattern_cannot_do_without(pattern, heads):
+    assert needs(pattern) == heads
 
 
 WORDS = sorted({word for task in TASK_TYPES for pattern in task.patterns for word in re.findall(r"[a-z]{2,}", pattern)})
