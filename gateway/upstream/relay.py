@@ -18,7 +18,7 @@ from gateway.upstream.faults import broken, from_status, in_band
 from gateway.upstream.http import Address, Client, Reply, Request, address
 from gateway.upstream.providers import BASES, provider_class
 from gateway.upstream.rules import Rules, apply, derive
-from gateway.wire import SseSplitter, data_of, dumps
+from gateway.wire import SseSplitter, cut_off, data_of, dumps
 
 _MAX_ROUTES = 512
 # What an answer ends with: where `[DONE]` is missing, one of the last events must say that the model was done.
@@ -166,6 +166,8 @@ async def _events(reply: Reply, secret: str | None) -> AsyncGenerator[bytes, Non
                     await let_end(reply)
                     return
         for rest in splitter.flush():
+            if cut_off(rest):
+                raise broken("reset", "the upstream's stream broke off in the middle of an event")
             raise_if_error(rest, secret)
             ending.append(rest)
             yield rest.rstrip(b"\r\n") + b"\n\n"

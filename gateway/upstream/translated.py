@@ -18,7 +18,7 @@ from gateway.upstream.http import Client, Reply, Request
 from gateway.upstream.relay import accepted, begun, keep, let_end, no_answer
 from gateway.upstream.sdk_errors import translated
 from gateway.upstream.shaping import Dialect, Reading, Shaped
-from gateway.wire import SseSplitter, data_of, dumps
+from gateway.wire import SseSplitter, cut_off, data_of, dumps
 
 _DIALECTS: Mapping[str, Callable[[ModuleType, Deployment], Dialect]] = {"anthropic": Anthropic, "gemini": Gemini}
 
@@ -105,6 +105,8 @@ async def _events(reply: Reply, reading: Reading, secret: str | None) -> AsyncGe
                 for chunk in _read(reading, event, secret):
                     yield chunk
         for rest in splitter.flush():
+            if cut_off(rest):
+                raise broken("reset", "the upstream's stream broke off in the middle of an event")
             for chunk in _read(reading, rest, secret):
                 yield chunk
         ending = reading.ending()

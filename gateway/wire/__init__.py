@@ -9,7 +9,7 @@ from gateway.wire.errors import error_body, error_object
 from gateway.wire.headers import decision_headers, money_headers, record_headers
 from gateway.wire.hints import session_key
 from gateway.wire.meter import StreamMeter
-from gateway.wire.sse import DONE, SseSplitter, data_of, error_event, with_data
+from gateway.wire.sse import DONE, SseSplitter, cut_off, data_of, error_event, with_data
 
 __all__ = [
     "AnswerParts",
@@ -21,6 +21,7 @@ __all__ = [
     "asks_for_caching",
     "choices",
     "collect",
+    "cut_off",
     "data_of",
     "decision_headers",
     "dumps",

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-from gateway.api import Json, UpstreamError
-from gateway.wire.codec import dumps
+from gateway.api import BadRequest, Json, UpstreamError
+from gateway.wire.codec import dumps, loads
 
 DONE = b"data: [DONE]\n\n"
 MAX_EVENT = 8 * 1024 * 1024
@@ -50,7 +50,7 @@ class SseSplitter:
     def flush(self) -> list[bytes]:
         """What is left when the stream has ended: an event that lacks its blank line, if anything.
 
-        Where the stream broke off instead of ending, it is half an event and to be dropped.
+        Where the stream broke off instead of ending it may be half an event: see `cut_off`.
         """
         rest = bytes(self._pending)
         self._pending.clear()
@@ -86,6 +86,19 @@ def data_of(event: bytes) -> bytes | None:
         if field == b"data":
             lines.append(value.removeprefix(b" ") if colon else b"")
     return b"\n".join(lines) if lines else None
+
+
+def cut_off(event: bytes) -> bool:
+    """Whether what stood last in a stream, without a blank line behind it, is half an event: its data is neither JSON
+    nor `[DONE]`."""
+    data = data_of(event)
+    if data is None or data.strip() == b"[DONE]":
+        return False
+    try:
+        loads(data)
+    except BadRequest:
+        return True
+    return False
 
 
 def with_data(event: bytes, data: bytes) -> bytes:

@@ -146,9 +146,16 @@ async def test_a_reload_keeps_spend_and_reservations(ledger: SqliteLedger, clock
     assert budgets.view("new").remaining_usd == 3.0
     budgets.settle(held, 0.5)
     assert budgets.view("team").remaining_usd == 1.5
+
+
+async def test_a_call_under_way_settles_with_a_budget_that_a_reload_took_away(ledger: SqliteLedger, clock) -> None:
+    budgets = await started(ledger, clock, DAY)
+    held = budgets.reserve("team", 0.5)
     await budgets.reload([])
-    with pytest.raises(KeyError):
-        budgets.view("team")
+    assert budgets.status() == ()
+    budgets.settle(held, 0.25)
+    await budgets.reload([DAY])
+    assert budgets.status()[0].spent_usd == 0.25
 
 
 async def test_concurrent_calls_never_take_more_than_there_is(ledger: SqliteLedger, clock) -> None:

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.api import UpstreamError
-from gateway.wire.sse import DONE, SseSplitter, data_of, error_event, with_data
+from gateway.wire.sse import DONE, SseSplitter, cut_off, data_of, error_event, with_data
 
 STREAM = (
     b"\xef\xbb\xbf: hello\n\n"
@@ -123,3 +123,18 @@ def test_an_error_event_is_one_line_with_the_object():
         event = error_event(told)
         assert split(event) == [event]
         assert json.loads(data_of(event)) == {"error": {"message": "a\nb", "code": None}}
+
+
+@pytest.mark.parametrize(
+    ("event", "half"),
+    [
+        (b'data: {"a": 1}', False),
+        (b"data: [DONE]", False),
+        (b": a comment", False),
+        (b'data: {"a": 1, "b', True),
+        (b"data: [DO", True),
+        (b'data: {"a": "\xc3', True),
+    ],
+)
+def test_half_an_event_is_told_from_a_whole_one(event, half):
+    assert cut_off(event) is half
