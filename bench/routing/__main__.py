@@ -1,4 +1,4 @@
-"""`python -m bench.routing`: prints two tables; `--data` names a folder of outcome sets."""
+"""`python -m bench.routing`: prints three tables; `--data` names a folder of outcome sets."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from bench.routing.apgr import Outcomes, apgr, read
+from bench.routing.sessions import request
 from gateway.api import (
     Asked,
     BudgetView,
@@ -26,7 +27,8 @@ from gateway.api import (
     TierLimits,
     Warmth,
 )
-from gateway_complexity import score_bodies
+from gateway_complexity import FourFactors, score_bodies
+from gateway_complexity.defaults import FACTORS, TASK_TYPES
 from gateway_tiers import Tiers, TiersSettings
 
 DATA = Path(__file__).parents[2] / ".." / "shared" / "data" / "routing"
@@ -37,6 +39,10 @@ LIMITS = {
 }
 ROUTES = 3_000
 SINGLE = 400
+SESSIONS = {
+    "5 KB, 3 messages, no tools": {"messages": 3, "characters": 5_000, "tools": 0},
+    "300 KB, 301 messages, 30 tools": {"messages": 300, "characters": 300_000, "tools": 30},
+}
 
 
 def main() -> int:
@@ -44,6 +50,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=DATA)
     folder = parser.parse_args().data
     route_table()
+    score_table()
     if not folder.is_dir():
         print(f"\nNo outcome sets in {folder}: the score's quality was not measured. Name a folder with --data.")
         return 1
@@ -64,7 +71,7 @@ def quality_table(sets: Sequence[Outcomes]) -> None:
             apgr([_length(r) for r in outcomes.requests], outcomes),
         ]
         step = max(1, len(outcomes.requests) // SINGLE)
-        p50, p99 = percentiles([_timed(score_bodies, [request]) for request in outcomes.requests[::step]])
+        p50, p99 = percentiles([_timed(score_bodies, [body]) for body in outcomes.requests[::step]])
         print(
             f"{outcomes.name:24}{len(scores):8}{ours[-1]:8.3f}{others[0]:8.3f}{others[1]:8.3f}   {p50:8.0f}{p99:8.0f}"
         )
@@ -74,7 +81,7 @@ def quality_table(sets: Sequence[Outcomes]) -> None:
 def route_table() -> None:
     """`route()` against a sort of the same deployments by price: what any router has to do."""
     router = Tiers(SimpleNamespace(), TiersSettings())
-    request = ChatRequest(body={}, parts=(), messages=0, size=0)
+    asked = ChatRequest(body={}, parts=(), messages=0, size=0)
     print("route(), CPU microseconds  p50     p99   times a plain sort")
     for count in (12, 100):
         views = [_view(count, seed) for seed in range(60)]
@@ -83,9 +90,21 @@ def route_table() -> None:
         for index in range(ROUTES):
             view = views[index % len(views)]
             base.append(_timed(_sorted, view.deployments))
-            took.append(_timed(router.route, request, complexity, view))
+            took.append(_timed(router.route, asked, complexity, view))
         p50, p99 = percentiles(took)
         print(f"{count:4} deployments      {p50:8.0f}{p99:8.0f}{p50 / percentiles(base)[0]:12.1f}")
+
+
+def score_table() -> None:
+    """`score()` of agents' requests: the first time, with nothing remembered of them, and once more."""
+    rules = Routing("enforce", "always", Tier.BASE, True, (), TASK_TYPES, FACTORS, LIMITS)
+    print("\nscore(), CPU microseconds             first time: p50, p99   again: p50, p99")
+    for name, size in SESSIONS.items():
+        scorer = FourFactors(SimpleNamespace(routing=rules), FourFactors.Settings())
+        requests = [request(number, **size) for number in range(100)]
+        first = percentiles([_timed(scorer.score, one) for one in requests])
+        again = percentiles([_timed(scorer.score, one) for one in requests[-10:] * 10])
+        print(f"{name:36}{first[0]:16.0f}{first[1]:8.0f}{again[0]:14.0f}{again[1]:8.0f}")
 
 
 def _sorted(deployments: Sequence[Deployment]) -> list[Deployment]:

@@ -12,7 +12,7 @@ from gateway.upstream.faults import broken
 from gateway.upstream.http import address
 from gateway.upstream.plain import plain_answer
 from gateway.upstream.providers import BASES, provider_class
-from gateway.upstream.shaping import Answered, Preparation, Shaped, Unlogged, addresses, events_of, parts
+from gateway.upstream.shaping import Answered, FieldMap, Preparation, Shaped, Unlogged, addresses, events_of, parts
 
 _PATH = "/v1/messages"
 
@@ -28,6 +28,7 @@ class Anthropic:
         self._to = address(base if base.endswith(_PATH) else base + _PATH, {})
         self._config = provider_class(litellm, "anthropic", deployment.upstream_model)
         self._prepare = Preparation(self._config, deployment)
+        self._map = FieldMap(self._config, deployment.upstream_model)
         self._model = deployment.upstream_model
         self._key = deployment.api_key
         self._answer = litellm.ModelResponse
@@ -46,10 +47,7 @@ class Anthropic:
 
     def shape(self, body: Json, *, stream: bool) -> Shaped:
         given = self._prepare(body)
-        params: Json = self._config.map_openai_params(
-            non_default_params=given.params, optional_params={}, model=self._model, drop_params=True
-        )
-        params |= given.own
+        params = self._map(given.params) | given.own
         json_mode = params.pop("json_mode", False)
         inside: Json = {"drop_params": True, "metadata": _user_of(body)}
         headers: dict[str, str] = self._config.validate_environment(

@@ -12,7 +12,17 @@ from gateway.upstream.faults import broken
 from gateway.upstream.http import address
 from gateway.upstream.plain import plain_answer
 from gateway.upstream.providers import provider_class
-from gateway.upstream.shaping import Answered, Preparation, Shaped, Unlogged, addresses, events_of, messages, parts
+from gateway.upstream.shaping import (
+    Answered,
+    FieldMap,
+    Preparation,
+    Shaped,
+    Unlogged,
+    addresses,
+    events_of,
+    messages,
+    parts,
+)
 
 
 class Gemini:
@@ -32,6 +42,7 @@ class Gemini:
             self._to[stream] = address(url, {"x-goog-api-key": deployment.api_key} if deployment.api_key else {})
         self._config = provider_class(litellm, "gemini", self._model)
         self._prepare = Preparation(self._config, deployment)
+        self._map = FieldMap(self._config, deployment.upstream_model)
         self._answer = litellm.ModelResponse
         self._events = wire.ModelResponseIterator
         self._transform = transformation.transform_request_body
@@ -48,10 +59,7 @@ class Gemini:
 
     def shape(self, body: Json, *, stream: bool) -> Shaped:
         given = self._prepare(body)
-        params: Json = self._config.map_openai_params(
-            non_default_params=given.params, optional_params={}, model=self._model, drop_params=True
-        )
-        params |= given.own
+        params = self._map(given.params) | given.own
         sent: Json = self._transform(
             messages=given.messages,
             model=self._model,

@@ -9,12 +9,17 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
+
+import orjson
 
 from gateway.api import Deployment, Json
 from gateway.upstream.chunks import Chunks
 from gateway.upstream.fields import FIELDS, OWN_FIELDS, copied
 from gateway.upstream.http import Address
+
+_MOST_KEPT = 32
+_LONGEST_KEPT = 128 * 1024  # bytes of fields
 
 
 class Reading(Protocol):
@@ -99,6 +104,36 @@ class Preparation:
         own = {name: given[name] for name in self._own if given.get(name) is not None}
         messages = self._developer(self._messages(messages=given.get("messages") or []))
         return Given(messages, params, own)
+
+
+class FieldMap:
+    """`map_openai_params` of one deployment's class. An agent sends the same tools call after call, and mapping them
+    costs up to half of a request, so the latest outcomes are kept: the class makes them of the fields alone."""
+
+    def __init__(self, config: Any, model: str) -> None:
+        self._config = config
+        self._model = model
+        self._kept: dict[bytes, Json] = {}
+
+    def __call__(self, params: Json) -> Json:
+        try:
+            key = orjson.dumps(params)
+        except TypeError:  # a lone surrogate: too rare to be kept
+            return self._mapped(params)
+        mapped = self._kept.pop(key, None)
+        if mapped is None:
+            mapped = self._mapped(params)
+        if len(key) <= _LONGEST_KEPT:
+            self._kept[key] = mapped  # at the end: the first one is that not used for longest
+            if len(self._kept) > _MOST_KEPT:
+                del self._kept[next(iter(self._kept))]
+        return cast("Json", copied(mapped))
+
+    def _mapped(self, params: Json) -> Json:
+        mapped: Json = self._config.map_openai_params(
+            non_default_params=params, optional_params={}, model=self._model, drop_params=True
+        )
+        return mapped
 
 
 class Answered:

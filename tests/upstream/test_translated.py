@@ -315,3 +315,17 @@ async def test_a_long_body_is_sent_whole(up, whole, target, deployment) -> None:
     for one in (deployment("openai/gpt-4o", api_base=up.url), target(CLAUDE)):
         await whole(one, body)
         assert up.calls[-1].raw.count(b"long ") == 300_000
+
+
+async def test_the_same_fields_are_sent_the_same_again(up, whole, target) -> None:
+    function = {"name": "f", "parameters": {"type": "object", "properties": {"a": {"type": "string"}}}}
+    body = {**BODY, "tools": [{"type": "function", "function": function}], "max_tokens": 9}
+    for model in (CLAUDE, GEMINI):
+        target_ = target(model)
+        up.calls.clear()
+        for _ in range(3):
+            await whole(target_, body)
+        await whole(target_, {**body, "max_tokens": 10})
+        first, second, third, other = (call.raw for call in up.calls)
+        assert first == second == third
+        assert other == first.replace(b":9", b":10")

@@ -41,3 +41,30 @@ def score(routing) -> Callable[..., Complexity]:
 @pytest.fixture
 def factor() -> Callable[[Complexity, str], float]:
     return lambda complexity, name: next(one.value for one in complexity.factors if one.name == name)
+
+
+@pytest.fixture
+def agent_turns() -> Callable[[int], dict[str, Any]]:
+    """A conversation of its own for each number: a turn, a call that may fail, a correction, sometimes tools."""
+
+    def turns(number: int) -> dict[str, Any]:
+        function = {"name": "run", "arguments": json.dumps({"command": f"pytest tests/test_{number}.py"})}
+        tool = {
+            "name": f"tool{number}",
+            "description": "Runs the tests of the parser.",
+            "parameters": {"properties": {}},
+        }
+        return {
+            "messages": [
+                {
+                    "role": "user",
+                    "content": f"Fix the bug {number} in parser_{number % 7}.py" + ", and test it" * (number % 5),
+                },
+                {"role": "assistant", "tool_calls": [{"id": "a", "type": "function", "function": function}]},
+                {"role": "tool", "tool_call_id": "a", "content": f"{number % 3} failed in {number} s"},
+                {"role": "user", "content": f"That is wrong, {number}." if number % 2 else f"Go on, {number}."},
+            ],
+            "tools": [{"type": "function", "function": tool}] * (number % 4),
+        }
+
+    return turns

@@ -189,3 +189,11 @@ def test_a_huge_body_is_read_in_bounds():
     assert score_bodies([{"messages": [{"role": "user", "content": middle}]}]) == score_bodies(
         [{"messages": [{"role": "user", "content": middle.replace("refactor", "consider")}]}]
     )
+
+
+def test_what_was_read_before_changes_nothing_but_the_time(score, agent_turns):
+    bodies = [agent_turns(number) for number in range(300)]  # more than are remembered
+    forgotten = [score_bodies([body])[0] for body in bodies]
+    assert score_bodies(bodies[::-1]) == forgotten[::-1]
+    assert [score(body).score for body in bodies[::50]] == forgotten[::50]
+    assert len(set(forgotten)) > 3
