@@ -37,7 +37,7 @@ from gateway.money import (
     savings,
     worst_case,
 )
-from gateway.session import Sessions, max_output, rate_of
+from gateway.session import Sessions, SessionState, max_output, rate_of
 
 _UNBOUNDED_OUTPUT = 16_384  # tokens reserved for an answer where neither the caller nor the model sets a limit
 _PROBE_SECONDS = 5.0  # how often a call is let through to see whether a failed ledger takes records again
@@ -237,8 +237,10 @@ class Accounts:
         usage, answering = record.usage, call.answering
         if usage is None or answering is None:
             return
-        memory = replace(
-            call.memory,
+        rate = None
+        if not usage.estimated and not wire.has_media(call.request.body):
+            rate = rate_of(usage.input, call.prompt_chars - (call.removed_chars if call.sends_trimmed else 0))
+        memory = SessionState(
             deployment=answering.deployment.name,
             model=answering.deployment.model,
             tier=answering.deployment.tier.value,
@@ -246,11 +248,9 @@ class Accounts:
             messages=call.request.messages,
             sent_tokens=usage.input,
             original_tokens=record.tokens_before or usage.input,
+            tokens_per_char=rate or call.memory.tokens_per_char,
             output_tokens=call.memory.smoothed_output(usage.output),
         )
-        if not usage.estimated and not wire.has_media(call.request.body):
-            chars = call.prompt_chars - (call.removed_chars if call.sends_trimmed else 0)
-            memory = replace(memory, tokens_per_char=rate_of(usage.input, chars) or memory.tokens_per_char)
         try:
             await self.sessions.remember(call.session, memory)
         except Exception:  # isolation: the answer is complete and on record, whatever the memory does

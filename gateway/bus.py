@@ -36,6 +36,8 @@ class _Seat:
         return self.failed_in_a_row >= _BENCH_AFTER
 
     def offer(self, event: Event) -> None:
+        if not isinstance(event, self.listener.events):
+            return
         if self.benched or self.queue.full():
             self.dropped += 1
             return
@@ -72,7 +74,7 @@ class ListenerState:
 
 
 class Bus:
-    """Hands each published event to every listener. Use from one event loop."""
+    """Hands each published event to every listener of its kind. Use from one event loop."""
 
     def __init__(self) -> None:
         self._seats: dict[Listener, _Seat] = {}

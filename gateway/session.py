@@ -78,8 +78,8 @@ def max_output(request: ChatRequest) -> int | None:
 def prompt_chars(request: ChatRequest) -> int:
     """Characters of all that a model reads: the conversation's texts, the tools and the like, without media."""
     body = request.body
-    return sum(len(part.text) for part in request.parts) + sum(
-        len(wire.dumps(body[key])) for key in _READ_BESIDE if body.get(key)
+    return sum([len(part.text) for part in request.parts]) + sum(
+        [len(wire.dumps(body[key])) for key in _READ_BESIDE if body.get(key)]
     )
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from gateway.api.events import Event
 from gateway.api.values import Answer, Caller, ChatRequest, Complexity, Optimized, RoutePlan, RouteView, Verdict, Warmth
@@ -85,7 +85,12 @@ class StreamFilter(ABC):
 
 
 class Listener(ABC):
-    """Hears of events after they happened. Never on the request's path; may be slow, may fail."""
+    """Hears of events after they happened. Never on the request's path; may be slow, may fail.
+
+    `events` are the kinds it hears. Each request brings several, so one that needs few kinds should say so.
+    """
+
+    events: ClassVar[tuple[type[Event], ...]] = (Event,)
 
     @abstractmethod
     async def on_event(self, event: Event) -> None: ...

@@ -143,7 +143,13 @@ def _find(name: str, config: Config) -> type[Plugin]:
         raise TypeError(f"`{name}` is not a gateway.api.Plugin")
     if not roles_of(found):
         raise TypeError(f"`{name}` plays none of the roles {', '.join(ROLES)}")
+    if issubclass(found, Listener) and not _are_events(found.events):
+        raise TypeError(f"`{name}.events` is not a tuple of events")
     return found
+
+
+def _are_events(given: object) -> bool:
+    return isinstance(given, tuple) and all(isinstance(kind, type) and issubclass(kind, Event) for kind in given)
 
 
 async def start(loaded: Loaded, host: Host, config: Config) -> Plugin:

@@ -54,6 +54,7 @@ class Prometheus(Plugin, Listener, Surface):
     """Counts what happens and shows it, in a registry of its own."""
 
     Settings: ClassVar[type[Settings]] = PrometheusSettings
+    events = (RequestEnded, TierUpgraded, DeploymentCooling, PluginFailed, ConfigReloaded)
 
     def __init__(self, host: Host, settings: PrometheusSettings) -> None:
         super().__init__(host, settings)

@@ -48,6 +48,10 @@ class Ears(Life, Listener):
         STORY.append(event.name)
 
 
+class Deaf(Ears):
+    events = ("request.ended",)
+
+
 class Page(Life, Surface):
     def routes(self):
         return [web.get("/page", self.show)]

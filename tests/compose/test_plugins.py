@@ -66,6 +66,7 @@ def test_without_the_folder_it_is_not_found(load):
         ("life_of_tests:Nobody", "not a gateway.api.Plugin"),
         ("life_of_tests:STORY", "not a gateway.api.Plugin"),
         ("life_of_tests:Life", "plays none of the roles"),
+        ("life_of_tests:Deaf", "events` is not a tuple of events"),
         ({"life_of_tests:Watch": {"word": 3}}, "word"),
         ({"life_of_tests:Watch": {"words": "x"}}, "words"),
     ],

@@ -1,6 +1,6 @@
 import asyncio
 
-from gateway.api import Event, Listener, RequestStarted
+from gateway.api import Event, Listener, RequestStarted, TierUpgraded
 from gateway.bus import Bus
 
 
@@ -72,6 +72,20 @@ async def test_a_stuck_listener_holds_up_neither_publishing_nor_others():
     while len(good.heard) < 10_000:
         await asyncio.sleep(0)
     assert {s.name: s for s in bus.states()}["stuck"].dropped >= 49
+
+
+async def test_a_listener_hears_the_kinds_it_names():
+    class Upgrades(Collects):
+        events = (TierUpgraded,)
+
+    bus, listener = Bus(), Upgrades()
+    bus.attach("upgrades", listener)
+    upgraded = TierUpgraded(at=1.0, id="1", reason="no answer")
+    bus.publish(started(1))
+    bus.publish(upgraded)
+    await bus.settle()
+    assert listener.heard == [upgraded]
+    await bus.close()
 
 
 async def test_detaching_delivers_what_waits():
