@@ -10,6 +10,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import orjson
@@ -19,12 +20,12 @@ from gateway.money.record import COLUMNS, Row, record_row
 from gateway.money.schema import LedgerError, broken
 
 LARGEST_BATCH = 256
-"""Records per transaction at most, so that the first of a flood does not wait for the last."""
+"""Records per transaction at most, so that the first of a flood does not wait for the last. Fewer where this SQLite
+takes no statement with so many values."""
 
-_INSERT = (
-    f"INSERT INTO calls ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "  # noqa: S608 - our own names
-    "ON CONFLICT (id) DO NOTHING"
-)
+_INTO = f"INSERT INTO calls ({', '.join(COLUMNS)})"
+_PLACES = f"({', '.join('?' * len(COLUMNS))})"
+_UNLESS_THERE = "ON CONFLICT (id) DO NOTHING"
 
 
 @dataclass(slots=True, eq=False)
@@ -44,6 +45,8 @@ class Writer:
         self._path = path
         self._connection = connection
         self._clock = clock
+        most_values = connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
+        self._largest = max(1, min(LARGEST_BATCH, most_values // len(COLUMNS)))
         self._queue: queue.SimpleQueue[_Ticket | None] = queue.SimpleQueue()
         # A daemon, so that a gateway that dies without closing does not hang; nobody was told of what it drops.
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
@@ -76,7 +79,7 @@ class Writer:
         ticket = self._queue.get()
         while ticket is not None:
             batch.append(ticket)
-            if len(batch) == LARGEST_BATCH:
+            if len(batch) == self._largest:
                 return batch, True
             try:
                 ticket = self._queue.get_nowait()
@@ -85,30 +88,44 @@ class Writer:
         return batch, False
 
     def _commit(self, batch: Sequence[_Ticket]) -> None:
+        rows = [(ticket, row) for ticket in batch if (row := self._row(ticket)) is not None]
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            for ticket in batch:
-                self._insert(ticket)
-            self._connection.execute("COMMIT")
+            if rows and not self._insert_at_once([row for _, row in rows]):
+                self._insert_one_by_one(rows)
         except Exception as error:  # noqa: BLE001 - isolation: should this thread die, every later call would wait for ever
             # All of them, or none: a part of the batch must not count as written when its commit failed.
-            for ticket in batch:
+            for ticket, _ in rows:
                 ticket.error = broken(self._path, error)
             self._roll_back()
 
-    def _insert(self, ticket: _Ticket) -> None:
+    def _row(self, ticket: _Ticket) -> Row | None:
         try:
-            row = record_row(ticket.record, self._clock())
+            return record_row(ticket.record, self._clock())
         except Exception as error:  # noqa: BLE001 - isolation: one bad record must not fail its batch or this thread
             ticket.error = self._refusal(ticket, str(error))
-            return
+            return None
+
+    def _insert_at_once(self, rows: Sequence[Row]) -> bool:
+        """Insert and commit in one statement, so that the interpreter, which the event loop needs too, is asked for
+        once and not for every record. `False` where one of them could not be inserted."""
+        statement = f"{_INTO} VALUES {', '.join([_PLACES] * len(rows))} {_UNLESS_THERE}"
         try:
-            inserted = self._connection.execute(_INSERT, row).rowcount == 1
-        except sqlite3.IntegrityError as error:
-            ticket.error = self._refusal(ticket, str(error))
-            return
-        if not inserted and not self._already_written(row):
-            ticket.error = self._refusal(ticket, "there is another record with this id")
+            return self._connection.execute(statement, list(chain.from_iterable(rows))).rowcount == len(rows)
+        except sqlite3.IntegrityError:
+            return False
+
+    def _insert_one_by_one(self, rows: Sequence[tuple[_Ticket, Row]]) -> None:
+        """Find out which of them cannot be inserted, and insert the others. Those that are there already are fine."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        for ticket, row in rows:
+            try:
+                inserted = self._connection.execute(f"{_INTO} VALUES {_PLACES} {_UNLESS_THERE}", row).rowcount == 1
+            except sqlite3.IntegrityError as error:
+                ticket.error = self._refusal(ticket, str(error))
+                continue
+            if not inserted and not self._already_written(row):
+                ticket.error = self._refusal(ticket, "there is another record with this id")
+        self._connection.execute("COMMIT")
 
     def _already_written(self, row: Row) -> bool:
         """Whether the stored record says the same: then this is a repeat after a lost answer, and nothing is amiss."""
