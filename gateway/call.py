@@ -107,7 +107,7 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What goes back to the caller: a whole body, or the events of a stream (each one server-sent event).
+    """What goes back to the caller: a whole body, or the events of a stream (each item one or more whole ones).
 
     `upstream` is the stream below the events. Closing it is what ends the upstream call, also where nobody has begun
     to read the events (closing a generator that never ran does nothing).
@@ -115,7 +115,7 @@ class Reply:
 
     body: bytes | None = None
     events: AsyncGenerator[bytes, None] | None = None
-    upstream: AsyncGenerator[bytes, None] | None = None
+    upstream: AsyncGenerator[list[bytes], None] | None = None
 
     async def close(self) -> None:
         """End the upstream call if it still runs."""

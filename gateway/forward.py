@@ -145,33 +145,35 @@ class Forward:
         if not isinstance(got, Streamed):
             self._cooldowns.succeeded(exchange.deployment)
             return Reply(body=got.body)
-        events = self._relay(exchange, got, held)
-        return Reply(events=self._filtered(events, call), upstream=got.events)
+        if not self._cast.filters:
+            return Reply(events=self._relay(exchange, got, held, apart=False), upstream=got.events)
+        events = self._relay(exchange, got, held, apart=True)
+        return Reply(events=self._cast.filter(events, call), upstream=got.events)
 
     def _goes_on(self, call: Call, error: UpstreamError) -> bool:
         """Whether another deployment may be asked after this error."""
         return (error.elsewhere or error.retryable) and len(call.exchanges) < self._rules.max_attempts
 
-    def _filtered(self, events: AsyncGenerator[bytes, None], call: Call) -> AsyncGenerator[bytes, None]:
-        return self._cast.filter(events, call) if self._cast.filters else events
-
-    async def _relay(self, exchange: Exchange, got: Streamed, held: list[bytes]) -> AsyncGenerator[bytes, None]:
+    async def _relay(
+        self, exchange: Exchange, got: Streamed, held: list[bytes], *, apart: bool
+    ) -> AsyncGenerator[bytes, None]:
         """The committed stream up to, and without, its `[DONE]`, which the server writes once the call is on record.
+        Events that came together are given together, or one by one where they are wanted `apart`.
 
         Raises `UpstreamError` where the stream breaks off or stalls.
         """
         meter = exchange.meter
         assert meter is not None  # noqa: S101  # its first chunk was metered
         try:
-            async with aclosing(got.events) as events:
-                for event in held:
+            async with aclosing(got.events) as batches:
+                for event in held if apart else [b"".join(held)]:
                     yield event
-                async for event in events:
-                    relayed = meter.observe(event)
+                async for batch in batches:
+                    relayed = _metered(batch, meter)
+                    for event in relayed if apart or not relayed else [b"".join(relayed)]:
+                        yield event
                     if meter.error is not None:
                         raise wire.stream_error(meter.error)  # counted below like any other fault
-                    if relayed is not None:
-                        yield relayed
             _check_complete(meter)
         except UpstreamError as error:
             error.deployment = exchange.deployment.name
@@ -228,16 +230,14 @@ def deadline_passed(call: Call) -> UpstreamError:
 
 
 async def _until_first_chunk(got: Streamed, meter: wire.StreamMeter) -> list[bytes]:
-    """The events up to and with the first that carries something of the answer. Raises `UpstreamError`; whatever is
+    """The events up to and with those that brought the first of the answer. Raises `UpstreamError`; whatever is
     raised, the upstream call is not left open."""
     held: list[bytes] = []
     try:
-        async for event in got.events:
-            relayed = meter.observe(event)
+        async for batch in got.events:
+            held += _metered(batch, meter)
             if meter.error is not None:
                 raise wire.stream_error(meter.error)  # noqa: TRY301  # closes the stream below like any other fault
-            if relayed is not None:
-                held.append(relayed)
             if meter.first_token or meter.finish_reason or meter.done or len(held) >= _HELD_EVENTS:
                 return held
     except BaseException:
@@ -246,6 +246,18 @@ async def _until_first_chunk(got: Streamed, meter: wire.StreamMeter) -> list[byt
     raise UpstreamError(
         "The upstream's stream ended before its first chunk.", fault="protocol", retryable=True, elsewhere=True
     )
+
+
+def _metered(batch: list[bytes], meter: wire.StreamMeter) -> list[bytes]:
+    """What is to be relayed of a batch, up to an event that is an error."""
+    relayed: list[bytes] = []
+    for event in batch:
+        shown = meter.observe(event)
+        if meter.error is not None:
+            break
+        if shown is not None:
+            relayed.append(shown)
+    return relayed
 
 
 def _check_complete(meter: wire.StreamMeter) -> None:

@@ -53,8 +53,8 @@ async def _stream(request: web.Request, pipeline: Pipeline, call: Call, reply: R
     await response.prepare(request)
     try:
         async with asyncio.timeout_at(call.deadline):
-            async for event in reply.events:
-                await response.write(event)
+            async for events in reply.events:
+                await response.write(events)
     except TimeoutError:
         fault = deadline_passed(call)
     except ConnectionResetError:
@@ -80,8 +80,7 @@ async def _say_last(request: web.Request, response: web.StreamResponse, fault: B
         last = wire.error_event(body) + wire.DONE
     try:
         async with asyncio.timeout(_LAST_WORD_SECONDS):
-            await response.write(last)
-            await response.write_eof()
+            await response.write_eof(last)
     except TimeoutError:
         if isinstance(request.transport, asyncio.Transport):
             request.transport.abort()

@@ -26,10 +26,11 @@ class Whole:
 
 @dataclass(slots=True)
 class Streamed:
-    """An answer as it comes: each item is one complete server-sent event, the blank line behind it included.
+    """An answer as it comes: each item is the server-sent events that arrived together, one or more, each complete with
+    the blank line behind it.
 
     The generator raises `UpstreamError` where the upstream reports an error or breaks off; `aclose()` closes the
     upstream's connection at once.
     """
 
-    events: AsyncGenerator[bytes, None]
+    events: AsyncGenerator[list[bytes], None]

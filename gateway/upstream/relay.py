@@ -152,29 +152,41 @@ def no_answer(raw: bytes, *, secret: str | None) -> UpstreamError:
     return broken("protocol", "the upstream answered 200 with JSON that is not a chat completion")
 
 
-async def _events(reply: Reply, secret: str | None) -> AsyncGenerator[bytes, None]:
+async def _events(reply: Reply, secret: str | None) -> AsyncGenerator[list[bytes], None]:
     splitter = SseSplitter()
     ending: deque[bytes] = deque(maxlen=_ENDING)
     try:
         while data := await reply.read():
-            for event in splitter.feed(data):
-                if b'"error"' in event:
-                    raise_if_error(event, secret)
-                ending.append(event)
-                yield event
-                if event.startswith(_DONE):
-                    await let_end(reply)
-                    return
+            events, error = _sound(splitter.feed(data), secret)
+            ending.extend(events)
+            if events:
+                yield events
+            if error is not None:
+                raise error
+            if events and events[-1].startswith(_DONE):
+                await let_end(reply)
+                return
         for rest in splitter.flush():
             if cut_off(rest):
                 raise broken("reset", "the upstream's stream broke off in the middle of an event")
-            raise_if_error(rest, secret)
+            if (error := _error_in(rest, secret)) is not None:
+                raise error
             ending.append(rest)
-            yield rest.rstrip(b"\r\n") + b"\n\n"
+            yield [rest.rstrip(b"\r\n") + b"\n\n"]
         if not any(event.startswith(_DONE) or _FINISHED.search(event) for event in ending):
             raise _unfinished(ending)
     finally:
         reply.close()
+
+
+def _sound(events: list[bytes], secret: str | None) -> tuple[list[bytes], UpstreamError | None]:
+    """The events up to `[DONE]`, or up to one that carries an `error` object, with that error."""
+    for at, event in enumerate(events):
+        if event.startswith(_DONE):
+            return events[: at + 1], None
+        if b'"error"' in event and (error := _error_in(event, secret)) is not None:
+            return events[:at], error
+    return events, None
 
 
 def _unfinished(ending: Iterable[bytes]) -> UpstreamError:
@@ -194,11 +206,10 @@ async def let_end(reply: Reply) -> None:
         return  # the answer is complete whatever the connection does now
 
 
-def raise_if_error(event: bytes, secret: str | None) -> None:
-    """Raises the `error` object that an event of a stream carries, if it carries one."""
+def _error_in(event: bytes, secret: str | None) -> UpstreamError | None:
+    """The `error` object that an event of a stream carries, if it carries one."""
     try:
         data = orjson.loads(data_of(event) or b"null")
     except orjson.JSONDecodeError:
-        return
-    if isinstance(data, dict) and data.get("error"):
-        raise in_band(data["error"], secret=secret)
+        return None
+    return in_band(data["error"], secret=secret) if isinstance(data, dict) and data.get("error") else None

@@ -56,7 +56,7 @@ class Sdk:
         except Exception as error:  # noqa: BLE001  # litellm lets through whatever its providers' code raises
             raise translated(error, secret=deployment.api_key) from None
 
-    async def _events(self, chunks: Any, secret: str | None) -> AsyncGenerator[bytes, None]:
+    async def _events(self, chunks: Any, secret: str | None) -> AsyncGenerator[list[bytes], None]:
         iterator = aiter(chunks)
         finished = False
         try:
@@ -65,10 +65,10 @@ class Sdk:
                 if chunk is None:
                     break
                 finished = finished or any(choice.get("finish_reason") for choice in chunk.get("choices") or ())
-                yield b"data: " + dumps(chunk) + b"\n\n"
+                yield [b"data: " + dumps(chunk) + b"\n\n"]
             if not finished:
                 raise broken("reset", "the upstream's stream ended before the answer did")
-            yield DONE
+            yield [DONE]
         finally:
             await chunks.aclose()
 

@@ -95,30 +95,43 @@ def _translated(reading: Reading, raw: bytes, headers: Mapping[str, str], secret
         raise _nonsense(error) from None
 
 
-async def _events(reply: Reply, reading: Reading, secret: str | None) -> AsyncGenerator[bytes, None]:
+async def _events(reply: Reply, reading: Reading, secret: str | None) -> AsyncGenerator[list[bytes], None]:
     splitter = SseSplitter()
     began = False
     try:
         while not reading.stops and (data := await reply.read()):
-            for event in splitter.feed(data):
-                began = True
-                for chunk in _read(reading, event, secret):
-                    yield chunk
+            events = splitter.feed(data)
+            began = began or bool(events)
+            chunks, error = _read_all(reading, events, secret)
+            if chunks:
+                yield chunks
+            if error is not None:
+                raise error
         for rest in splitter.flush():
             if cut_off(rest):
                 raise broken("reset", "the upstream's stream broke off in the middle of an event")
-            for chunk in _read(reading, rest, secret):
-                yield chunk
+            if chunks := _read(reading, rest, secret):
+                yield chunks
         ending = reading.ending()
         if ending is None and began:
             raise broken("reset", "the upstream's stream ended before the answer did")
         if ending is None:
             raise broken("protocol", "the upstream answered 200 with a stream without events")
-        for chunk in ending:
-            yield chunk
+        yield ending
         await let_end(reply)
     finally:
         reply.close()
+
+
+def _read_all(reading: Reading, events: list[bytes], secret: str | None) -> tuple[list[bytes], UpstreamError | None]:
+    """The OpenAI events that the upstream's stand for, up to one that is a fault, with that fault."""
+    chunks: list[bytes] = []
+    try:
+        for event in events:
+            chunks += _read(reading, event, secret)
+    except UpstreamError as error:
+        return chunks, error
+    return chunks, None
 
 
 def _read(reading: Reading, event: bytes, secret: str | None) -> list[bytes]:

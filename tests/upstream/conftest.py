@@ -79,6 +79,6 @@ def events(call: Callable[..., Any]) -> Callable[..., Any]:
     async def events(deployment: Deployment, body: Json | None = None, **how: Any) -> list[bytes]:
         answer = await call(deployment, body, stream=True, **how)
         assert isinstance(answer, Streamed)
-        return [event async for event in answer.events]
+        return [event async for batch in answer.events for event in batch]
 
     return events

@@ -48,7 +48,7 @@ async def test_it_answers_streams_and_keeps_to_a_schema(call, deployment) -> Non
     assert body["usage"]["completion_tokens"] <= 6
 
     stream = await call(target, SAY, stream=True, within=100)
-    got = [event async for event in stream.events]
+    got = [event async for batch in stream.events for event in batch]
     assert got[-1] == b"data: [DONE]\n\n"
     assert b'"usage"' in got[-2]
 

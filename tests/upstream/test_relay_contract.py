@@ -131,7 +131,7 @@ async def test_the_same_request_as_litellms(litellm, up, call, deployment, model
         up.calls.clear()
         answer = await call(target, body, stream=stream)
         if stream:
-            [event async for event in answer.events]
+            [event async for batch in answer.events for event in batch]
         await theirs(litellm, target, body, stream=stream)
         mine, litellms = up.calls
         assert (mine.path, mine.headers["authorization"]) == (litellms.path, litellms.headers["authorization"])

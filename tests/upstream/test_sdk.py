@@ -167,7 +167,7 @@ async def test_a_stream_that_breaks_is_an_error_and_not_an_end(up, call, target,
     up.reply(text="one two three four", cut_after=2)
     answer = await call(target(model), stream=True)
     with pytest.raises(UpstreamError) as caught:
-        [event async for event in answer.events]
+        [event async for batch in answer.events for event in batch]
     assert caught.value.fault == "reset"
 
 

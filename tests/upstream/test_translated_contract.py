@@ -174,7 +174,7 @@ async def test_the_same_request_as_litellms(up, call, target, theirs, model_and_
         up.reply(text="so")
         answer = await call(target(model), body, stream=stream)
         if stream:
-            [event async for event in answer.events]
+            [event async for batch in answer.events for event in batch]
         assert orjson.dumps(body) == before
         await theirs(target(model), body, stream=stream)
         mine, litellms = up.calls
@@ -260,7 +260,7 @@ async def test_the_same_answer_as_litellms(up, call, target, theirs, model) -> N
         mine = whole_of(orjson.loads((await call(target(model), body)).body))
         assert mine == whole_of(await theirs(target(model), body, stream=False)), name
         got = await call(target(model), body, stream=True)
-        chunks = [orjson.loads(event[6:]) async for event in got.events if event != DONE]
+        chunks = [orjson.loads(event[6:]) async for batch in got.events for event in batch if event != DONE]
         assert merged(chunks) == merged(await theirs(target(model), body, stream=True)), name
     assert all(call.headers["user-agent"] == "thriftgate" for call in up.calls[::4])
 
