@@ -7,9 +7,9 @@ from types import ModuleType
 from typing import Any
 
 from gateway.api import Deployment, Json
+from gateway.upstream.address import address
 from gateway.upstream.chunks import Chunks
 from gateway.upstream.faults import broken
-from gateway.upstream.http import address
 from gateway.upstream.plain import plain_answer
 from gateway.upstream.providers import BASES, provider_class
 from gateway.upstream.shaping import Answered, FieldMap, Preparation, Shaped, Unlogged, addresses, events_of, parts

@@ -13,9 +13,10 @@ from typing import Any
 import orjson
 
 from gateway.api import Deployment, Json, UpstreamError
+from gateway.upstream.address import Address, address
 from gateway.upstream.answers import Streamed, Timeouts, Whole
 from gateway.upstream.faults import broken, from_status, in_band
-from gateway.upstream.http import Address, Client, Reply, Request, address
+from gateway.upstream.http import Client, Reply, Request
 from gateway.upstream.providers import BASES, provider_class
 from gateway.upstream.rules import Rules, apply, derive
 from gateway.wire import SseSplitter, cut_off, data_of, dumps
@@ -120,11 +121,7 @@ async def accepted(reply: Reply, *, secret: str | None) -> Reply:
     if 200 < reply.status < 300:
         reply.close()
         raise broken("protocol", f"the upstream answered {reply.status}, which carries no chat completion")
-    try:
-        body = await reply.error_body()
-    except UpstreamError:
-        body = b""  # the status alone says enough
-    raise from_status(reply.status, reply.headers, body, secret=secret)
+    raise from_status(reply.status, reply.headers, await reply.error_body(), secret=secret)
 
 
 async def begun(reply: Reply, *, secret: str | None) -> Reply:

@@ -14,9 +14,9 @@ from typing import Any, Protocol, cast
 import orjson
 
 from gateway.api import Deployment, Json
+from gateway.upstream.address import Address
 from gateway.upstream.chunks import Chunks
 from gateway.upstream.fields import FIELDS, OWN_FIELDS, copied
-from gateway.upstream.http import Address
 
 _MOST_KEPT = 32
 _LONGEST_KEPT = 128 * 1024  # bytes of fields

@@ -220,46 +220,6 @@ async def test_an_answer_larger_than_the_cap_is_refused() -> None:
     await runner.cleanup()
 
 
-async def _sloppy(keep: int):
-    """A server that answers `keep` requests on a connection and hangs up on the next one without a word."""
-    hits: list[int] = []
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for _ in range(keep):
-            await reader.readuntil(b"\r\n\r\n")
-            await reader.readexactly(2)
-            hits.append(1)
-            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
-        await reader.readuntil(b"\r\n\r\n")
-        hits.append(0)
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    return server, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", hits
-
-
-async def test_a_stale_connection_out_of_the_pool_is_replaced_once() -> None:
-    server, url, hits = await _sloppy(keep=1)
-    client = Client(SMALL)
-    for _ in range(2):
-        reply = await client.send(Request(address(url, {}), {}, b"{}"))
-        assert await reply.whole() == b"ok"
-    assert hits == [1, 0, 1]
-    await client.close()
-    server.close()
-
-
-async def test_a_fresh_connection_that_breaks_is_not_tried_again() -> None:
-    server, url, hits = await _sloppy(keep=0)
-    client = Client(SMALL)
-    with pytest.raises(UpstreamError) as caught:
-        await client.send(Request(address(url, {}), {}, b"{}"))
-    assert caught.value.fault == "reset"
-    assert hits == [0]
-    await client.close()
-    server.close()
-
-
 async def test_the_echo_depends_on_the_prompt_alone() -> None:
     async with ScriptedUpstream() as up, aiohttp.ClientSession() as session:
 
