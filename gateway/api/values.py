@@ -334,7 +334,8 @@ class RoutePlan:
 class Usage:
     """Tokens of one upstream call. `input` counts all of the prompt, cached reads and cache writes included;
     `output` counts all of the answer, reasoning included. `cache_write_1h` is the share of `cache_write` that is kept
-    for an hour, which has a price of its own. `estimated` where the upstream reported none."""
+    for an hour, which has a price of its own. `audio_input` and `audio_output` are the shares of `input` and `output`
+    that are sound. `estimated` where the upstream reported none."""
 
     input: int
     output: int
@@ -343,6 +344,8 @@ class Usage:
     reasoning: int = 0
     estimated: bool = False
     cache_write_1h: int = 0
+    audio_input: int = 0
+    audio_output: int = 0
 
 
 @dataclass(frozen=True, slots=True)

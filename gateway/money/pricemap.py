@@ -43,7 +43,7 @@ def tariff_of(key: str, entry: Entry, tier: str = "") -> Tariff | None:
     (`_flex`); without such names in the entry there is no tariff of that tier."""
     if entry.get("mode") not in _TEXT and entry.get("mode") is not None:
         return None
-    if any(_dollars(entry, name) for name in _NOT_BY_TOKEN):
+    if any(_dollars(entry, name) for name in _NOT_BY_TOKEN) or _searches(key, entry):
         return None
     if tier and _dollars(entry, f"input_cost_per_token{tier}") is None:
         return None
@@ -61,6 +61,13 @@ def tariff_of(key: str, entry: Entry, tier: str = "") -> Tariff | None:
         cache_on_request="claude" in key,
         cache_minimum=minimum if type(minimum) is int and minimum > 0 else CACHE_MINIMUM,
     )
+
+
+def _searches(key: str, entry: Entry) -> bool:
+    """Whether the model searches the web for each request, which costs a fee that no usage shows. Other models do so
+    only where they are given the tool."""
+    searching = "search" in key or provider_of(entry) == "perplexity"
+    return searching and bool(entry.get("search_context_cost_per_query") or entry.get("citation_cost_per_token"))
 
 
 def _doubtful(entry: Entry, rates: Rates) -> bool:
@@ -93,6 +100,9 @@ def _rates(entry: Entry, above: str, tier: str) -> Rates | None:
         cache_write=_write(rate("cache_creation_input_token_cost"), paid),
         cache_write_1h=_write(rate("cache_creation_input_token_cost_above_1hr"), paid),
         reasoning=_reasoning(entry),
+        audio_input=rate("input_cost_per_audio_token"),
+        audio_read=rate("cache_read_input_audio_token_cost"),
+        audio_output=rate("output_cost_per_audio_token"),
     )
 
 

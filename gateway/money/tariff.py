@@ -14,7 +14,8 @@ from gateway.api import Price
 @dataclass(frozen=True, slots=True)
 class Rates:
     """USD per million tokens. `None`: the provider has no price of its own for it and bills the more general one
-    (reads and writes the input price, one-hour writes the write price, reasoning the output price)."""
+    (reads and writes the input price, one-hour writes the write price, reasoning the output price, sound that of
+    text)."""
 
     input: float
     output: float
@@ -22,6 +23,9 @@ class Rates:
     cache_write: float | None = None
     cache_write_1h: float | None = None
     reasoning: float | None = None
+    audio_input: float | None = None
+    audio_read: float | None = None
+    audio_output: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """Reading what an upstream says it used.
 
-A usage is believed only where its two totals are whole numbers in a sane range; anything else is `None`, and the
-caller estimates instead. A detail (cached, written, reasoning) that is no such number counts as 0 and is never
-allowed to exceed its whole. A wrong detail therefore makes a bill dearer, never cheaper than the totals allow: cached
-tokens that cannot be believed are billed as plain input.
+A usage is believed only where its two totals are whole numbers in a sane range, and a prompt has at least one token;
+anything else is `None`, and the caller estimates instead. A detail (cached, written, reasoning) that is no such number,
+or more than its whole, is not believed. A wrong detail therefore makes a bill dearer, never cheaper than the totals
+allow: cached tokens that cannot be believed are billed as plain input.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ CHARS_PER_TOKEN = 4
 def read_usage(usage: Mapping[str, Any] | None) -> Usage | None:
     """The tokens in an OpenAI-shaped `usage` object, `None` where it has none that can be believed.
 
-    Understands OpenAI's details, Anthropic's and litellm's cache fields, DeepSeek's `prompt_cache_hit_tokens`, and
-    upstreams (xAI, Google) that count reasoning beside `completion_tokens` instead of inside it.
+    Understands OpenAI's details, Anthropic's and litellm's cache fields, DeepSeek's `prompt_cache_hit_tokens`, upstreams
+    (xAI, Google) that count reasoning beside `completion_tokens` instead of inside it, and resellers that count
+    Anthropic's cached tokens beside `prompt_tokens`, as Anthropic does.
     """
     if not isinstance(usage, Mapping):
         return None
@@ -32,15 +33,21 @@ def read_usage(usage: Mapping[str, Any] | None) -> Usage | None:
     completion = _count(usage.get("completion_tokens"))
     if prompt is None or completion is None:
         return None
-    details = _details(usage, "prompt_tokens_details")
-    cached = min(prompt, _first(details.get("cached_tokens"), usage.get("cache_read_input_tokens"),
-                                usage.get("prompt_cache_hit_tokens")))  # fmt: skip
-    written = min(prompt - cached, _first(details.get("cache_write_tokens"), details.get("cache_creation_tokens"),
-                                          usage.get("cache_creation_input_tokens")))  # fmt: skip
-    reasoning = _first(_details(usage, "completion_tokens_details").get("reasoning_tokens"),
-                       usage.get("reasoning_tokens"))  # fmt: skip
-    if _counted_apart(usage, prompt, completion, reasoning):
+    details, answer = _details(usage, "prompt_tokens_details"), _details(usage, "completion_tokens_details")
+    cached = _first(details.get("cached_tokens"), usage.get("cache_read_input_tokens"),
+                    usage.get("prompt_cache_hit_tokens"))  # fmt: skip
+    written = _first(details.get("cache_write_tokens"), details.get("cache_creation_tokens"),
+                     usage.get("cache_creation_input_tokens"))  # fmt: skip
+    reasoning = _first(answer.get("reasoning_tokens"), usage.get("reasoning_tokens"))
+    total = _count(usage.get("total_tokens"))
+    if _is_anthropic(usage) and (cached + written > prompt or total == prompt + completion + cached + written):
+        prompt += cached + written
+    if reasoning and (reasoning > completion or total == prompt + completion + reasoning):
         completion += reasoning
+    if prompt == 0:
+        return None
+    cached = cached if cached <= prompt else 0
+    written = min(prompt - cached, written)
     return Usage(
         input=prompt,
         output=completion,
@@ -48,6 +55,8 @@ def read_usage(usage: Mapping[str, Any] | None) -> Usage | None:
         cache_write=written,
         reasoning=min(reasoning, completion),
         cache_write_1h=min(written, _written_for_an_hour(usage, details)),
+        audio_input=min(prompt, _first(details.get("audio_tokens"))),
+        audio_output=min(completion, _first(answer.get("audio_tokens"))),
     )
 
 
@@ -91,7 +100,6 @@ def _written_for_an_hour(usage: Mapping[str, Any], details: Mapping[str, Any]) -
     return 0
 
 
-def _counted_apart(usage: Mapping[str, Any], prompt: int, completion: int, reasoning: int) -> bool:
-    if reasoning == 0:
-        return False
-    return reasoning > completion or _count(usage.get("total_tokens")) == prompt + completion + reasoning
+def _is_anthropic(usage: Mapping[str, Any]) -> bool:
+    """Whether the cached tokens stand where Anthropic puts them: only there may the prompt be without them."""
+    return bool(_first(usage.get("cache_read_input_tokens"), usage.get("cache_creation_input_tokens")))
