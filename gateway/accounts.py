@@ -37,7 +37,7 @@ from gateway.money import (
     savings,
     worst_case,
 )
-from gateway.session import Sessions, SessionState, max_output, rate_of
+from gateway.session import Sessions, chars_up_to, max_output, rate_of
 
 _UNBOUNDED_OUTPUT = 16_384  # tokens reserved for an answer where neither the caller nor the model sets a limit
 _PROBE_SECONDS = 5.0  # how often a call is let through to see whether a failed ledger takes records again
@@ -203,22 +203,27 @@ class Accounts:
 
     def _savings(self, call: Call, usage: Usage, others_usd: float | None) -> Savings:
         assert call.answering is not None  # noqa: S101  # there is a usage
-        serving = call.answering.deployment
-        seen = call.memory.messages
+        serving, memory, chars = call.answering.deployment, call.memory, call.prompt_chars
         removed = call.removed_tokens
-        old = sum(edit.tokens_removed for edit in call.edits if edit.message < seen) if removed else 0
+        old = sum(edit.tokens_removed for edit in call.edits if edit.message < memory.messages) if removed else 0
+        asked = self._asked_tariff(call.asked)
+        marks = wire.cache_marks(call.request.body) if asked is not None and asked.cache_on_request else None
         return savings(
             Bill(
-                asked=self._asked_tariff(call.asked),
+                asked=asked,
                 asked_model=call.asked.price_model,
                 served=self.catalog.tariff(serving, call.answering.service_tier),
                 served_model=serving.model,
                 usage=usage,
-                original=call.sizes.original,
                 removed_old=old,
                 removed_new=removed - old,
                 warmth=call.warmth,
-                cache_marked=wire.asks_for_caching(call.request.body),
+                repeated=min(1.0, memory.chars / chars) if chars else 0.0,
+                marked=chars_up_to(call.request, chars, marks.last) / chars if marks and chars else 0.0,
+                marked_seconds=marks.seconds if marks else 0.0,
+                # A history that got shorter was rewritten by its owner: what that does to the cache is no one's saving.
+                prefix_kept=call.request.messages < memory.messages
+                or old == memory.original_tokens - memory.sent_tokens,
                 failed_usd=others_usd,
                 at=call.started,
             )
@@ -237,22 +242,23 @@ class Accounts:
         usage, answering = record.usage, call.answering
         if usage is None or answering is None:
             return
-        rate = None
-        if not usage.estimated and not wire.has_media(call.request.body):
-            rate = rate_of(usage.input, call.prompt_chars - (call.removed_chars if call.sends_trimmed else 0))
-        memory = SessionState(
+        memory = replace(
+            call.memory,
             deployment=answering.deployment.name,
             model=answering.deployment.model,
             tier=answering.deployment.tier.value,
             at=self.clock(),
             messages=call.request.messages,
+            chars=call.prompt_chars,
             sent_tokens=usage.input,
             original_tokens=record.tokens_before or usage.input,
-            tokens_per_char=rate or call.memory.tokens_per_char,
             output_tokens=call.memory.smoothed_output(usage.output),
         )
+        if not usage.estimated and not wire.has_media(call.request.body):
+            chars = call.prompt_chars - (call.removed_chars if call.sends_trimmed else 0)
+            memory = replace(memory, tokens_per_char=rate_of(usage.input, chars) or memory.tokens_per_char)
         try:
-            await self.sessions.remember(call.session, memory)
+            await self.sessions.remember(call.conversation, memory)
         except Exception:  # isolation: the answer is complete and on record, whatever the memory does
             log.exception("session %s could not be remembered", call.session)
 

@@ -136,6 +136,7 @@ class Call:
     request: ChatRequest
     caller: Caller
     session: str
+    conversation: str
     memory: SessionState
     warmth: Warmth
     started: float

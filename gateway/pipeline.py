@@ -153,12 +153,14 @@ class Pipeline:
         now = self.parts.clock()
         asked = self.parts.deployments.resolve(request.model)
         session = wire.session_key(request, caller)
-        memory = await self.parts.sessions.get(session)
+        conversation = wire.conversation_key(request, session)
+        memory = await self.parts.sessions.get(conversation)
         return Call(
             id=id,
             request=request,
             caller=caller,
             session=session,
+            conversation=conversation,
             memory=memory,
             warmth=memory.warmth(now),
             started=now,

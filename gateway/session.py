@@ -23,13 +23,15 @@ _READ_BESIDE = ("tools", "functions", "response_format", "prediction")
 
 @dataclass(frozen=True, slots=True)
 class SessionState:
-    """`messages` is how many the previous request had; token counts are those of the previous request."""
+    """`messages` is how many the previous request had, `chars` its `prompt_chars`; token counts are those of the
+    previous request."""
 
     deployment: str | None = None
     model: str | None = None
     tier: str | None = None
     at: float = 0.0
     messages: int = 0
+    chars: int = 0
     sent_tokens: int = 0
     original_tokens: int = 0
     tokens_per_char: float | None = None
@@ -81,6 +83,11 @@ def prompt_chars(request: ChatRequest) -> int:
     return sum([len(part.text) for part in request.parts]) + sum(
         [len(wire.dumps(body[key])) for key in _READ_BESIDE if body.get(key)]
     )
+
+
+def chars_up_to(request: ChatRequest, chars: int, last: int) -> int:
+    """Of a request's `prompt_chars` those up to and with message `last`; tools and the like come before any message."""
+    return chars - sum(len(part.text) for part in request.parts if part.message > last)
 
 
 def rate_of(tokens: int, chars: int) -> float | None:

@@ -5,14 +5,13 @@ from gateway.money.cost import cost, worst_case
 from gateway.money.ledger import SqliteLedger
 from gateway.money.prices import Catalog, ModelFacts
 from gateway.money.record import record_json
-from gateway.money.savings import CACHE_TTL, Bill, savings
+from gateway.money.savings import Bill, savings
 from gateway.money.schema import LedgerError
 from gateway.money.tariff import OffPeak, Rates, Step, Tariff, Window
 from gateway.money.totals import Totals
 from gateway.money.usage import estimate_usage, read_usage
 
 __all__ = [
-    "CACHE_TTL",
     "Bill",
     "BudgetRule",
     "BudgetStatus",

@@ -6,7 +6,7 @@ import math
 import re
 from typing import Any
 
-from gateway.money.tariff import CACHE_MINIMUM, OffPeak, Rates, Step, Tariff, Window
+from gateway.money.tariff import CACHE_MINIMUM, CACHE_SECONDS, OffPeak, Rates, Step, Tariff, Window
 
 Entry = dict[str, Any]
 
@@ -24,6 +24,9 @@ _MARK_INCLUDED = frozenset({"xai"})
 
 # Fireworks bills cached prompt tokens at half the input price where a model's page names no other.
 _CACHE_READ_SHARE = {"fireworks_ai": 0.5}
+
+# DeepSeek keeps prompts on disk, for hours to days; for Groq it is two hours.
+_CACHE_SECONDS = {"deepseek": 7_200.0, "groq": 7_200.0}
 
 _STEP = re.compile(r"^input_cost_per_token_above_(\d+)(k?)_tokens$")
 _HOURS = re.compile(r"^\s*(\d\d):(\d\d)-(\d\d):(\d\d)\s*$")
@@ -60,6 +63,7 @@ def tariff_of(key: str, entry: Entry, tier: str = "") -> Tariff | None:
         off_peak=_off_peak(entry),
         cache_on_request="claude" in key,
         cache_minimum=minimum if type(minimum) is int and minimum > 0 else CACHE_MINIMUM,
+        cache_seconds=_CACHE_SECONDS.get(provider_of(entry), CACHE_SECONDS),
     )
 
 

@@ -10,9 +10,6 @@ from gateway.api import Savings, Usage, Warmth
 from gateway.money.cost import cost
 from gateway.money.tariff import Tariff
 
-CACHE_TTL = 300.0
-"""Seconds that providers keep a prompt prefix for at least, where nobody asks for longer."""
-
 
 @dataclass(frozen=True, slots=True)
 class Bill:
@@ -20,10 +17,10 @@ class Bill:
 
     `asked` is the tariff of the model asked for (of the baseline model where `auto` or a tier was asked), `served`
     that of the deployment that answered; `usage` is what the answering attempt used and `failed_usd` what all other
-    attempts cost. `original` is the estimated size of the untrimmed prompt in tokens. What was trimmed is split in two:
-    `removed_old` tokens from messages that the session's previous request had too, `removed_new` from those that came
-    since. `warmth` is how the session stood before this call. `cache_marked`: the body itself asks for caching
-    (`cache_control`), and `cache_ttl` is for how many seconds. `prefix_kept`: what was sent begins as the session's
+    attempts cost. What was trimmed is split in two: `removed_old` tokens from messages that the conversation's previous
+    request had too, `removed_new` from those that came since. `warmth` is how the conversation stood before this call,
+    and `repeated` the share of the untrimmed prompt, by characters, that it had then. `marked` is the share that the
+    body itself asks to be cached (`cache_control`), for `marked_seconds`. `prefix_kept`: what was sent begins as the
     previous request did, byte for byte. `at` is Unix time in seconds.
     """
 
@@ -32,26 +29,30 @@ class Bill:
     served: Tariff | None
     served_model: str | None
     usage: Usage | None
-    original: int
     removed_old: int = 0
     removed_new: int = 0
     warmth: Warmth = field(default_factory=Warmth)
-    cache_marked: bool = False
-    cache_ttl: float = CACHE_TTL
+    repeated: float = 0.0
+    marked: float = 0.0
+    marked_seconds: float = 0.0
     prefix_kept: bool = True
     failed_usd: float | None = 0.0
     at: float | None = None
 
     @property
     def warm(self) -> bool:
-        """Whether the session was seen so lately that its prompt is still cached somewhere."""
-        return self.warmth.model is not None and self.warmth.age < self.cache_ttl
+        """Whether the conversation was seen so lately that the model asked for would still have it cached."""
+        if self.asked is None or self.warmth.model is None:
+            return False
+        return self.warmth.age < (self.marked_seconds if self.asked.cache_on_request else self.asked.cache_seconds)
 
     @property
     def steady(self) -> bool:
         """Whether the session stays on the model asked for: then the upstream's own report shows what its cache did,
         and nothing about it has to be guessed."""
         if self.served_model is None or self.served_model != self.asked_model:
+            return False
+        if self.usage is None or self.usage.estimated:
             return False
         return not self.warm or (self.warmth.model == self.served_model and self.prefix_kept)
 
@@ -99,18 +100,24 @@ def _as_reported(bill: Bill, usage: Usage, size: int) -> Usage:
 
 def _as_expected(bill: Bill, asked: Tariff, usage: Usage, size: int) -> Usage:
     """What the model asked for would have found cached, had it served this session all along: everything that the
-    previous request had sent. Without a report this is a guess, and it leans towards a cheaper baseline."""
-    caches = asked.rates.cache_read is not None and (bill.cache_marked or not asked.cache_on_request)
+    previous request had sent, and no less than the model that served did find. This is a guess, and it leans towards a
+    cheaper baseline."""
+    marked = min(size, round(size * bill.marked)) if asked.cache_on_request else size
     cached = 0
-    if caches and bill.warm:
-        # Both sizes are estimates by the same measure; only what is new between them leans on that measure.
-        appended = max(0, bill.original - bill.warmth.original_tokens)
-        cached = max(0, size - appended)
-        if min(cached, bill.warmth.original_tokens) < asked.cache_minimum:
+    if asked.rates.cache_read is not None:
+        cached = min(marked, max(usage.cached, _repeated(bill, size) if bill.warm else 0))
+        if cached < asked.cache_minimum:
             cached = 0
-    writes = asked.cache_on_request and bill.cache_marked and asked.rates.cache_write is not None
-    written = size - cached if writes and size >= asked.cache_minimum else 0
-    return _with_cache(usage, size, cached, written)
+    writes = asked.cache_on_request and asked.rates.cache_write is not None and marked >= asked.cache_minimum
+    return _with_cache(usage, size, cached, marked - cached if writes else 0)
+
+
+def _repeated(bill: Bill, size: int) -> int:
+    """Tokens of the untrimmed prompt that the previous request had too: as many as that had, where one model counted
+    both; else by the share of the characters."""
+    if bill.warmth.model == bill.served_model:
+        return min(size, bill.warmth.original_tokens)
+    return min(size, round(size * bill.repeated))
 
 
 def _trim(bill: Bill, untrimmed: Usage, usage: Usage) -> Usage:

@@ -83,13 +83,18 @@ class OffPeak:
 CACHE_MINIMUM = 1024
 """Prompt tokens below which providers cache nothing, where the price list names no other number."""
 
+CACHE_SECONDS = 600.0
+"""How long a prompt that was not used again stays cached at most, where a provider says no other number. OpenAI says
+five to ten minutes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tariff:
     """All that a model charges.
 
     `steps` stand in rising order. `cache_on_request`: the provider caches only where the body asks for it (Claude's
-    `cache_control`), not by itself. `cache_minimum` is the smallest prompt prefix, in tokens, that it caches.
+    `cache_control`, which also says for how long), not by itself and for `cache_seconds`. `cache_minimum` is the
+    smallest prompt prefix, in tokens, that it caches.
     """
 
     rates: Rates
@@ -97,6 +102,7 @@ class Tariff:
     off_peak: OffPeak | None = None
     cache_on_request: bool = False
     cache_minimum: int = CACHE_MINIMUM
+    cache_seconds: float = CACHE_SECONDS
 
     @classmethod
     def flat(cls, price: Price, *, cache_on_request: bool = False) -> Tariff:

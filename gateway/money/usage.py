@@ -23,9 +23,9 @@ CHARS_PER_TOKEN = 4
 def read_usage(usage: Mapping[str, Any] | None) -> Usage | None:
     """The tokens in an OpenAI-shaped `usage` object, `None` where it has none that can be believed.
 
-    Understands OpenAI's details, Anthropic's and litellm's cache fields, DeepSeek's `prompt_cache_hit_tokens`, upstreams
-    (xAI, Google) that count reasoning beside `completion_tokens` instead of inside it, and resellers that count
-    Anthropic's cached tokens beside `prompt_tokens`, as Anthropic does.
+    Understands OpenAI's details, Anthropic's and litellm's cache fields, DeepSeek's `prompt_cache_hit_tokens`,
+    upstreams (xAI, Google) that count reasoning beside `completion_tokens` instead of inside it, and resellers that
+    count Anthropic's cached tokens beside `prompt_tokens`, as Anthropic does.
     """
     if not isinstance(usage, Mapping):
         return None

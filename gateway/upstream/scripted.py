@@ -6,7 +6,8 @@
         ... a deployment with api_base=up.url ...
         assert up.calls[0].body["model"] == "gpt-5-mini"
 
-With no reply left in the script it echoes: text that varies with the prompt and is always the same for the same prompt.
+With no reply left in the script it echoes: text that varies with the prompt and is always the same for the same prompt;
+`ScriptedUpstream(answer=...)` puts another function of the body in its place.
 It speaks OpenAI's `/v1/chat/completions`, Anthropic's `/v1/messages` and Gemini's `generateContent`.
 """
 
@@ -57,8 +58,9 @@ class Call:
 class ScriptedUpstream:
     """The server. `url` is an OpenAI-style base (ends in `/v1`), `root` the bare address."""
 
-    def __init__(self) -> None:
+    def __init__(self, answer: Callable[[Mapping[str, Any]], Reply] | None = None) -> None:
         self.calls: list[Call] = []
+        self._answer_to = answer or echo
         self._script: deque[Reply] = deque()
         self._runner: web.AppRunner | None = None
         self._port = 0
@@ -110,7 +112,7 @@ class ScriptedUpstream:
         async def handler(request: web.Request) -> web.StreamResponse:
             call = await _call(request)
             self.calls.append(call)
-            reply = self._script.popleft() if self._script else echo(call.body)
+            reply = self._script.popleft() if self._script else self._answer_to(call.body)
             stream = dialect.streams(call.body, request.path)
             try:
                 return await self._answer(request, call, reply, dialect, stream)

@@ -3,22 +3,24 @@
 from gateway.wire.answer import AnswerParts, answer_parts, collect, read_answer, stream_error
 from gateway.wire.chat import parse, parts_of, wants_usage
 from gateway.wire.codec import dumps, loads
-from gateway.wire.demands import asks_for_caching, choices, has_media, media_count, needs
+from gateway.wire.demands import CacheMarks, cache_marks, choices, has_media, media_count, needs
 from gateway.wire.edits import apply, edited
 from gateway.wire.errors import error_body, error_object
 from gateway.wire.headers import decision_headers, money_headers, record_headers
-from gateway.wire.hints import session_key
+from gateway.wire.hints import conversation_key, session_key
 from gateway.wire.meter import StreamMeter
 from gateway.wire.sse import DONE, SseSplitter, cut_off, data_of, error_event, with_data
 
 __all__ = [
+    "CacheMarks",
     "AnswerParts",
     "DONE",
     "SseSplitter",
     "StreamMeter",
     "answer_parts",
     "apply",
-    "asks_for_caching",
+    "cache_marks",
+    "conversation_key",
     "choices",
     "collect",
     "cut_off",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from gateway.api import Capability, Json
@@ -13,6 +14,16 @@ _BY_CONTENT = {
     "file": Capability.FILES,
 }
 _NO_REASONING = (None, "none", "minimal")
+_FIVE_MINUTES, _HOUR = 300.0, 3_600.0
+
+
+@dataclass(frozen=True, slots=True)
+class CacheMarks:
+    """What a body asks the provider to cache: all up to and with message `last` (-1: the tools alone), for so many
+    seconds."""
+
+    last: int
+    seconds: float
 
 
 def needs(body: Json) -> frozenset[Capability]:
@@ -40,13 +51,28 @@ def choices(body: Json) -> int:
     return wanted if type(wanted) is int and wanted > 1 else 1
 
 
-def asks_for_caching(body: Json) -> bool:
-    """Whether the body marks what the provider shall cache (Anthropic's `cache_control`; OpenAI needs no marks)."""
-    if "cache_control" in body:
-        return True
-    tools = body.get("tools")
-    marked = [*body["messages"], *(tools if isinstance(tools, list) else ()), *_content_items(body)]
-    return any(isinstance(item, dict) and "cache_control" in item for item in marked)
+def cache_marks(body: Json) -> CacheMarks | None:
+    """How far the body marks what the provider shall cache, and for how long at the most (Anthropic's `cache_control`;
+    OpenAI needs no marks). `None` where it marks nothing."""
+    last, hour = None, False
+    for index, item in _markable(body):
+        if isinstance(item, dict) and (mark := item.get("cache_control")) is not None:
+            last = index if last is None else max(last, index)
+            hour = hour or (isinstance(mark, dict) and mark.get("ttl") == "1h")
+    return None if last is None else CacheMarks(last, _HOUR if hour else _FIVE_MINUTES)
+
+
+def _markable(body: Json) -> Iterator[tuple[int, Any]]:
+    """What may carry a mark, with the message up to which it reaches."""
+    messages, tools = body["messages"], body.get("tools")
+    yield len(messages) - 1, body
+    for tool in tools if isinstance(tools, list) else ():
+        yield -1, tool
+    for index, message in enumerate(messages):
+        yield index, message
+        content = message.get("content")
+        for item in content if isinstance(content, list) else ():
+            yield index, item
 
 
 def _of_fields(body: Json) -> Iterator[Capability]:

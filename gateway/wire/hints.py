@@ -53,7 +53,7 @@ def session_key(request: ChatRequest, caller: Caller) -> str:
     Told by header, `prompt_cache_key` or `metadata.session_id`, else a fingerprint of what does not change in a
     conversation: the system prompt, the tools and the first user turn.
     """
-    told = request.hints.session or _told_in_body(request.body)
+    told = _told(request)
     if told is None:
         key = _fingerprint(request)
     elif _PLAIN.fullmatch(told):
@@ -61,6 +61,12 @@ def session_key(request: ChatRequest, caller: Caller) -> str:
     else:  # any length and any character may come; a key has neither, nor the slash that parts it from the caller
         key = xxhash.xxh3_128_hexdigest(told.encode("utf-8", "surrogatepass"))
     return f"{caller.name}/{key}"
+
+
+def conversation_key(request: ChatRequest, session: str) -> str:
+    """The conversation of `session` that a request belongs to. Clients make calls of several kinds under one session's
+    name (titles, sub-agents), and the prompt cache of one says nothing about another's."""
+    return session if _told(request) is None else f"{session}/{_fingerprint(request)}"
 
 
 def _look_up(headers: Mapping[str, str], metadata: Json, name: str) -> tuple[Any, str]:
@@ -125,7 +131,10 @@ def _session_header(headers: Mapping[str, str]) -> str | None:
     return None
 
 
-def _told_in_body(body: Json) -> str | None:
+def _told(request: ChatRequest) -> str | None:
+    if request.hints.session:
+        return request.hints.session
+    body = request.body
     metadata = body.get("metadata")
     session = metadata.get("session_id") if isinstance(metadata, dict) else None
     told = (body.get("prompt_cache_key"), session)

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.api import Savings, Usage, Warmth
-from gateway.money import CACHE_TTL, Bill, Catalog, Rates, Step, Tariff, cost, savings
+from gateway.money import Bill, Catalog, Rates, Step, Tariff, cost, savings
 
 GPT = Tariff(Rates(2.5, 10.0, cache_read=1.25))
 MINI = Tariff(Rates(0.25, 2.0, cache_read=0.025))
+WARM = Warmth("d", "mini", age=10.0, sent_tokens=7_000, original_tokens=7_000)
 CLAUDE = Tariff(Rates(3.0, 15.0, 0.3, 3.75, 6.0), cache_on_request=True)
 
 
@@ -23,7 +24,6 @@ def bill(**values) -> Bill:
         "served": MINI,
         "served_model": "mini",
         "usage": Usage(8_000, 500),
-        "original": 8_000,
     }
     return Bill(**{**defaults, **values})
 
@@ -50,7 +50,7 @@ models = st.sampled_from(["gpt", "mini", "third"])
 warmths = st.builds(
     Warmth,
     model=st.none() | models,
-    age=st.floats(0, 2 * CACHE_TTL),
+    age=st.floats(0, 1_200),
     sent_tokens=counts,
     original_tokens=counts,
 )
@@ -61,11 +61,12 @@ bills = st.builds(
     served=st.none() | tariffs,
     served_model=models,
     usage=usages(),
-    original=counts,
     removed_old=counts,
     removed_new=counts,
     warmth=warmths,
-    cache_marked=st.booleans(),
+    repeated=st.floats(0, 1),
+    marked=st.floats(0, 1),
+    marked_seconds=st.sampled_from([0.0, 300.0, 3_600.0]),
     prefix_kept=st.booleans(),
     failed_usd=st.none() | st.floats(0, 10),
 )
@@ -154,7 +155,7 @@ def test_old_tokens_are_worth_what_a_cached_token_costs() -> None:
 def test_a_cache_lost_by_a_switch_is_charged() -> None:
     """The model asked for served this session until now; it would have read 7,000 tokens from its cache."""
     warmth = Warmth("d", "gpt", age=10.0, sent_tokens=7_000, original_tokens=7_000)
-    saved = savings(bill(warmth=warmth))
+    saved = savings(bill(warmth=warmth, repeated=7 / 8))
     cached = Usage(8_000, 500, cached=7_000)
     assert saved.baseline_usd == cost(cached, GPT)
     assert saved.cache == pytest.approx(cost(cached, MINI) - cost(Usage(8_000, 500), MINI))
@@ -164,40 +165,61 @@ def test_a_cache_lost_by_a_switch_is_charged() -> None:
 def test_coming_back_is_charged_too() -> None:
     """Asked and served are one model, but the last request went elsewhere, so its cache is cold."""
     warmth = Warmth("d", "mini", age=10.0, sent_tokens=7_000, original_tokens=7_000)
-    saved = savings(bill(served=GPT, served_model="gpt", warmth=warmth))
+    saved = savings(bill(served=GPT, served_model="gpt", warmth=warmth, repeated=7 / 8))
     assert saved.routing == 0
     assert saved.cache == pytest.approx(-7_000 * 1.25 / 1e6)
 
 
 def test_a_prefix_that_was_rewritten_is_charged() -> None:
     stays = bill(served=GPT, served_model="gpt", warmth=Warmth("d", "gpt", 10.0, 8_000, 7_900), removed_old=1_000)
-    saved = savings(replace(stays, original=9_000, prefix_kept=False))
+    saved = savings(replace(stays, prefix_kept=False))
     assert saved.context == pytest.approx(1_000 * 1.25 / 1e6)
     assert saved.cache == pytest.approx(-6_900 * 1.25 / 1e6)
 
 
 @pytest.mark.parametrize(
-    ("asked", "warmth", "marked", "cached"),
+    ("asked", "warmth", "marked", "cached", "written"),
     [
-        (GPT, Warmth("d", "mini", 10.0, 7_000, 7_000), False, 7_000),
-        (GPT, Warmth("d", "mini", CACHE_TTL, 7_000, 7_000), False, 0),
-        (GPT, Warmth(), False, 0),
-        (GPT, Warmth("d", "mini", 10.0, 1_000, 1_000), False, 0),
-        (Tariff(Rates(2.5, 10.0)), Warmth("d", "mini", 10.0, 7_000, 7_000), False, 0),
-        (CLAUDE, Warmth("d", "mini", 10.0, 7_000, 7_000), False, 0),
-        (CLAUDE, Warmth("d", "mini", 10.0, 7_000, 7_000), True, 7_000),
+        (GPT, WARM, 0.0, 7_000, 0),
+        (GPT, replace(WARM, age=600.0), 0.0, 0, 0),
+        (replace(GPT, cache_seconds=7_200.0), replace(WARM, age=600.0), 0.0, 7_000, 0),
+        (GPT, Warmth(), 0.0, 0, 0),
+        (GPT, Warmth("d", "mini", 10.0, 1_000, 1_000), 0.0, 0, 0),
+        (GPT, replace(WARM, model="third"), 0.0, 6_000, 0),
+        (Tariff(Rates(2.5, 10.0)), WARM, 0.0, 0, 0),
+        (CLAUDE, WARM, 0.0, 0, 0),
+        (CLAUDE, WARM, 1.0, 7_000, 1_000),
+        (CLAUDE, replace(WARM, age=300.0), 1.0, 0, 8_000),
+        (CLAUDE, WARM, 0.5, 4_000, 0),
+        (CLAUDE, WARM, 0.1, 0, 0),
     ],
-    ids=["warm", "too old", "new session", "too short", "no cache", "not marked", "marked"],
-)
-def test_when_the_model_asked_for_would_have_been_warm(asked, warmth, marked, cached) -> None:
-    saved = savings(bill(asked=asked, warmth=warmth, cache_marked=marked))
-    written = 8_000 - cached if marked else 0
+    ids=[
+        "warm", "too old", "kept longer", "new session", "too short", "counted by another model", "no cache",
+        "not marked", "marked", "marked, too old", "half marked", "marked, too short",
+    ],
+)  # fmt: skip
+def test_when_the_model_asked_for_would_have_been_warm(asked, warmth, marked, cached, written) -> None:
+    saved = savings(bill(asked=asked, warmth=warmth, repeated=0.75, marked=marked, marked_seconds=300.0))
     assert saved.baseline_usd == pytest.approx(cost(Usage(8_000, 500, cached=cached, cache_write=written), asked))
 
 
 def test_a_cache_that_is_asked_for_an_hour_is_warm_for_an_hour() -> None:
-    old = bill(asked=CLAUDE, warmth=Warmth("d", "mini", 3_000.0, 7_000, 7_000), cache_marked=True)
-    assert savings(replace(old, cache_ttl=3_600.0)).baseline_usd < savings(old).baseline_usd
+    old = bill(asked=CLAUDE, warmth=replace(WARM, age=3_000.0), marked=1.0, marked_seconds=300.0)
+    assert savings(replace(old, marked_seconds=3_600.0)).baseline_usd < savings(old).baseline_usd
+
+
+def test_what_the_model_that_served_found_cached_the_one_asked_for_would_have_found_too() -> None:
+    """The first call of a session: the system prompt is cached since another session had it."""
+    saved = savings(bill(usage=Usage(8_000, 500, cached=5_000)))
+    assert saved.baseline_usd == cost(Usage(8_000, 500, cached=5_000), GPT)
+    assert saved.cache == 0
+
+
+def test_an_estimate_shows_nothing_of_the_cache() -> None:
+    """The model stays, but a broken stream tells no cached tokens: what is trimmed counts as it would warm."""
+    stays = bill(served=GPT, served_model="gpt", warmth=replace(WARM, model="gpt"), removed_old=1_000)
+    saved = savings(replace(stays, usage=Usage(8_000, 500, estimated=True)))
+    assert saved.context == pytest.approx(1_000 * 1.25 / 1e6)
 
 
 def test_falling_below_a_price_step_is_a_saving_by_context(catalog: Catalog) -> None:
@@ -218,7 +240,6 @@ def test_the_worked_example_of_the_documentation() -> None:
         served=MINI,
         served_model="gpt-5-mini",
         usage=Usage(input=16_000, output=500, cached=12_800),
-        original=20_000,
         removed_old=3_000,
         removed_new=1_000,
         warmth=Warmth("mini", "gpt-5-mini", age=20.0, sent_tokens=14_000, original_tokens=17_000),

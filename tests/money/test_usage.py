@@ -60,6 +60,40 @@ def test_deepseek() -> None:
     assert usage == Usage(100, 5, cached=64)
 
 
+@pytest.mark.parametrize(
+    ("prompt", "total"), [(50, 10_200), (9_990, 20_140)], ids=["less than its parts", "the total tells"]
+)
+def test_cached_tokens_that_are_counted_beside_the_prompt_are_added(prompt: int, total: int) -> None:
+    usage = {
+        "prompt_tokens": prompt,
+        "completion_tokens": 200,
+        "total_tokens": total,
+        "cache_read_input_tokens": 9_000,
+        "cache_creation_input_tokens": 950,
+    }
+    assert read_usage(usage) == Usage(prompt + 9_950, 200, cached=9_000, cache_write=950)
+
+
+def test_more_cached_than_there_is_prompt_is_not_believed() -> None:
+    usage = {"prompt_tokens": 100, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 101}}
+    assert read_usage(usage) == Usage(100, 5)
+
+
+def test_a_prompt_of_no_tokens_is_not_believed() -> None:
+    """Some servers report zeros where they did not count; such a call was not free."""
+    assert read_usage({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}) is None
+
+
+def test_sound_is_told_apart() -> None:
+    usage = {
+        "prompt_tokens": 500,
+        "completion_tokens": 350,
+        "prompt_tokens_details": {"audio_tokens": 400},
+        "completion_tokens_details": {"audio_tokens": 300},
+    }
+    assert read_usage(usage) == Usage(500, 350, audio_input=400, audio_output=300)
+
+
 def test_reasoning_that_is_counted_apart_is_added() -> None:
     usage = read_usage(
         {
@@ -123,12 +157,14 @@ def test_whatever_comes_the_parts_fit_the_whole(usage) -> None:
     read = read_usage(usage)
     if read is None:
         return
-    assert read.input == usage["prompt_tokens"]
+    assert read.input >= usage["prompt_tokens"]
     assert read.output >= usage["completion_tokens"]
     assert min(read.cached, read.cache_write, read.reasoning, read.cache_write_1h) >= 0
     assert read.cached + read.cache_write <= read.input
     assert read.cache_write_1h <= read.cache_write
     assert read.reasoning <= read.output
+    assert 0 <= read.audio_input <= read.input
+    assert 0 <= read.audio_output <= read.output
     assert not read.estimated
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.api import Capability
-from gateway.wire import asks_for_caching, has_media, needs
+from gateway.wire import CacheMarks, cache_marks, has_media, needs
 
 
 @pytest.mark.parametrize(
@@ -46,19 +46,23 @@ def test_media(content, expected):
 
 
 MARK = {"cache_control": {"type": "ephemeral"}}
+FOR_AN_HOUR = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
 TEXT = {"type": "text", "text": "cache_control"}
 
 
 @pytest.mark.parametrize(
     ("message", "fields", "expected"),
     [
-        ({"content": "cache_control"}, {"tools": "odd"}, False),
-        ({"content": [TEXT, "cache_control"]}, {"tools": [{"type": "function"}, "cache_control"]}, False),
-        ({"content": [TEXT, TEXT | MARK]}, {}, True),
-        ({"content": "x"} | MARK, {}, True),
-        ({"content": "x"}, {"tools": [{"type": "function"} | MARK]}, True),
-        ({"content": "x"}, MARK, True),
+        ({"content": "cache_control"}, {"tools": "odd"}, None),
+        ({"content": [TEXT, "cache_control"]}, {"tools": [{"type": "function"}, "cache_control"]}, None),
+        ({"content": [TEXT, TEXT | MARK]}, {}, CacheMarks(1, 300.0)),
+        ({"content": "x"} | MARK, {}, CacheMarks(1, 300.0)),
+        ({"content": "x"} | FOR_AN_HOUR, {"tools": [{"type": "function"} | MARK]}, CacheMarks(1, 3_600.0)),
+        ({"content": "x"}, {"tools": [{"type": "function"} | MARK]}, CacheMarks(-1, 300.0)),
+        ({"content": "x"}, MARK, CacheMarks(2, 300.0)),
+        ({"content": "x"}, {"cache_control": "odd"}, CacheMarks(2, 300.0)),
     ],
 )
 def test_cache_marks(message, fields, expected):
-    assert asks_for_caching({"model": "m", "messages": [{"role": "user"} | message]} | fields) is expected
+    messages = [{"role": "system", "content": "y"}, {"role": "user"} | message, {"role": "assistant"}]
+    assert cache_marks({"model": "m", "messages": messages} | fields) == expected

@@ -7,7 +7,7 @@ from multidict import CIMultiDict
 
 from gateway.api import BadRequest, Caller, Hints, Tier
 from gateway.wire import chat
-from gateway.wire.hints import session_key
+from gateway.wire.hints import conversation_key, session_key
 
 ANN, BOB = Caller("ann"), Caller("bob")
 
@@ -102,6 +102,20 @@ def test_no_two_callers_share_a_session():
     assert session_key(parsed(), ANN) != session_key(parsed(), BOB)
     slashed = session_key(parsed(headers={"x-thriftgate-session": "b/c"}), Caller("a"))
     assert slashed != session_key(parsed(headers={"x-thriftgate-session": "c"}), Caller("a/b"))
+
+
+def test_a_session_may_hold_several_conversations():
+    def key(told, **body):
+        request = parsed(body, {"x-session-id": told} if told else {})
+        return conversation_key(request, session_key(request, ANN))
+
+    main = [{"role": "system", "content": "You mend code."}, {"role": "user", "content": "Go."}]
+    later = [*main, {"role": "assistant", "content": "Done."}, {"role": "user", "content": "More."}]
+    title = [{"role": "user", "content": "A title, please."}]
+    assert key("s", messages=main) == key("s", messages=later)
+    assert len({key("s", messages=main), key("s", messages=title), key("t", messages=main)}) == 3
+    untold = parsed({"messages": main})
+    assert key(None, messages=main) == session_key(untold, ANN)
 
 
 @pytest.mark.parametrize("told", ["x" * 129, "two\nlines", "späti", "\ud800"])
