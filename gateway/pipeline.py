@@ -190,6 +190,7 @@ class Pipeline:
             warmth=call.warmth,
             budget=parts.budgets.view(call.caller.budget),
             routing=parts.routing,
+            marked=wire.cache_marks(request.body) is not None,
         )
         as_asked = partial(faithful_plan, call.asked, view)
         if parts.routing.mode == "observe":

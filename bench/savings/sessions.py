@@ -26,7 +26,7 @@ PATIENCE = 20.0  # seconds between two turns
 
 @dataclass(frozen=True)
 class Scenario:
-    """`tiers` says for a turn where it goes: `strong` is the model asked for, `weak` is `cheap`. `marks` (Anthropic) are
+    """`tiers` says for a turn where it goes: `strong` is the model asked for, `weak` is `cheap`. `marks` (Claude) are
     on the system prompt, or on the newest message as well, for an `hour` or five minutes. `pauses` are seconds before
     a turn. `beside`: the session makes small calls of another kind in between, as clients do for titles."""
 

@@ -296,7 +296,8 @@ class BudgetView:
 @dataclass(frozen=True, slots=True)
 class RouteView:
     """Everything a router may look at besides the request and its complexity. `deployments` are the active ones in
-    the file's order, `cooling` the names of those that failed lately, `needs` the capabilities the request uses."""
+    the file's order, `cooling` the names of those that failed lately, `needs` the capabilities the request uses.
+    `marked`: the body says what shall be cached (`cache_control`), without which Claude models cache nothing."""
 
     asked: Asked
     deployments: tuple[Deployment, ...]
@@ -306,6 +307,7 @@ class RouteView:
     warmth: Warmth
     budget: BudgetView
     routing: Routing
+    marked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ class Forecast:
         self._warmth = warmth
         self._sizes = sizes
         self._output = sizes.output
+        self._marked = view.marked
         self._any_warm = warmth.deployment is not None and warmth.sent_tokens >= settings.min_prefix
         grown = max(0, sizes.original - warmth.original_tokens) if warmth.deployment else 0
         self._growth = max(grown, sizes.output)
@@ -53,9 +54,9 @@ class Forecast:
         self._original_prefix = warmth.sent_tokens if cut_before <= slack else 0
 
     def expect(self, deployment: Deployment) -> Expected:
-        price = deployment.price
+        price, caches = self._price(deployment)
         warmth = self._warmth
-        served = self._any_warm and (deployment.name == warmth.deployment or deployment.model == warmth.model)
+        served = self._any_warm and (deployment.name == warmth.deployment or deployment.model == warmth.model) and caches
         if served and self._is_fresh(deployment.provider):
             trimmed = self._prefers_trimmed(price)
             return None if price is None else self._now(price, warm=True, trimmed=trimmed), trimmed, True
@@ -67,13 +68,19 @@ class Forecast:
 
     def over_horizon(self, deployment: Deployment, *, warm: bool, trimmed: bool) -> float | None:
         """USD for this request and those that likely follow in the session; `None` where the price is unknown."""
-        if deployment.price is None:
-            return None
-        return self._over_horizon(deployment.price, warm=warm, trimmed=trimmed)
+        price, _ = self._price(deployment)
+        return None if price is None else self._over_horizon(price, warm=warm, trimmed=trimmed)
 
     def uncached(self, price: Price) -> float:
         """USD for this request where nothing is cached."""
         return (self._sizes.trimmed * price.input + self._sizes.output * price.output) / _MILLION
+
+    def _price(self, deployment: Deployment) -> tuple[Price | None, bool]:
+        """What a deployment bills, and whether it caches: Claude models do only what the body marks."""
+        price = deployment.price
+        if self._marked or "claude" not in deployment.model:
+            return price, True
+        return price and Price(price.input, price.output), False
 
     def _is_fresh(self, provider: str) -> bool:
         """Whether the provider still has what it was sent."""
