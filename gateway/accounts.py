@@ -15,6 +15,7 @@ from gateway.api import (
     BudgetExhausted,
     CallRecord,
     Cancelled,
+    Capability,
     Deployment,
     Event,
     Failed,
@@ -100,7 +101,8 @@ class Accounts:
         worst = {deployment: self._worst_case(call, deployment) for deployment in call.plan.deployments}
         fitting = list(call.plan.deployments)
         while True:
-            dearest = max(fitting, key=lambda deployment: worst[deployment] or 0.0)
+            # Of an unknown price nothing is held, but it is no free one.
+            dearest = max(fitting, key=lambda deployment: (worst[deployment] or 0.0, worst[deployment] is None))
             try:
                 call.reservation = self.budgets.reserve(call.caller.budget, worst[dearest])
                 break
@@ -112,12 +114,15 @@ class Accounts:
             call.plan = _cheaper(call.plan, tuple(fitting))
 
     def _worst_case(self, call: Call, deployment: Deployment) -> float | None:
-        longest = deployment.max_output or _UNBOUNDED_OUTPUT
-        limit = min(max_output(call.request) or longest, longest)
-        worst = worst_case(
-            self.catalog.tariff(deployment), call.sizes.original, limit * wire.choices(call.request.body)
-        )
-        return None if worst is None else worst * self.tries
+        request = call.request
+        limits = [limit for limit in (max_output(request), deployment.max_output) if limit is not None]
+        longest = min(limits, default=_UNBOUNDED_OUTPUT) * wire.choices(request.body)
+        audio = Capability.AUDIO in wire.needs(request.body)
+        # Which of the two serves is the upstream's choice.
+        tariffs = (self.catalog.tariff(deployment), self.catalog.tariff(deployment, wire.service_tier(request.body)))
+        worst = [worst_case(tariff, call.sizes.original, longest, audio=audio) for tariff in tariffs]
+        known = [one for one in worst if one is not None]
+        return max(known) * self.tries if known else None
 
     async def close(self, call: Call) -> None:
         """Price, record, settle, tell, remember. Raises `Unavailable` where the ledger cannot take the record: what
@@ -198,7 +203,7 @@ class Accounts:
         return exchange.as_attempt(usage, cost(usage, tariff, call.started))
 
     def _estimate(self, call: Call, exchange: Exchange) -> Usage:
-        sent = call.sizes.original - call.removed_tokens
+        sent = call.sizes.trimmed if call.sends_trimmed else call.sizes.original
         return estimate_usage(prompt_tokens=sent, output_chars=exchange.output_chars)
 
     def _savings(self, call: Call, usage: Usage, others_usd: float | None) -> Savings:

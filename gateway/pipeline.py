@@ -177,7 +177,7 @@ class Pipeline:
             before = {part.path: len(part.text) for part in call.request.parts}
             call.removed_chars = sum(before[edit.path] - len(edit.text) for edit in call.edits)
         removed = sum(edit.tokens_removed for edit in call.edits)
-        call.sizes = call.memory.sizes(call.request, call.prompt_chars, removed)
+        call.sizes = call.memory.sizes(call.request, call.prompt_chars, removed, call.removed_chars)
 
     def _route(self, call: Call, complexity: Complexity) -> RoutePlan:
         parts, request = self.parts, call.request

@@ -50,16 +50,17 @@ class SessionState:
             tier=Tier(self.tier) if self.tier else None,
         )
 
-    def sizes(self, request: ChatRequest, chars: int, removed_tokens: int) -> Sizes:
-        """Estimated tokens of a request: its `prompt_chars`, at the rate this session's last answer measured."""
-        original = round(chars * (self.tokens_per_char or _TOKENS_PER_CHAR)) + (
+    def sizes(self, request: ChatRequest, chars: int, removed_tokens: int = 0, removed_chars: int = 0) -> Sizes:
+        """Estimated tokens of a request: those of its `prompt_chars` that are left, at the rate this session's last
+        answer measured, and what was removed beside them: noise has other rates than what is left."""
+        trimmed = round((chars - removed_chars) * (self.tokens_per_char or _TOKENS_PER_CHAR)) + (
             _TOKENS_PER_MEDIA * wire.media_count(request.body)
         )
         expected = self.output_tokens or _EXPECTED_OUTPUT
         limit = max_output(request)
         return Sizes(
-            original=original,
-            trimmed=max(1, original - removed_tokens),
+            original=trimmed + removed_tokens,
+            trimmed=max(1, trimmed),
             output=round(min(expected, limit) if limit is not None else expected),
         )
 

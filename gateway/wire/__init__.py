@@ -3,7 +3,7 @@
 from gateway.wire.answer import AnswerParts, answer_parts, collect, read_answer, stream_error
 from gateway.wire.chat import parse, parts_of, wants_usage
 from gateway.wire.codec import dumps, loads
-from gateway.wire.demands import CacheMarks, cache_marks, choices, has_media, media_count, needs
+from gateway.wire.demands import CacheMarks, cache_marks, choices, has_media, media_count, needs, service_tier
 from gateway.wire.edits import apply, edited
 from gateway.wire.errors import error_body, error_object
 from gateway.wire.headers import decision_headers, money_headers, record_headers
@@ -40,6 +40,7 @@ __all__ = [
     "parts_of",
     "read_answer",
     "record_headers",
+    "service_tier",
     "session_key",
     "stream_error",
     "wants_usage",

@@ -51,6 +51,12 @@ def choices(body: Json) -> int:
     return wanted if type(wanted) is int and wanted > 1 else 1
 
 
+def service_tier(body: Json) -> str | None:
+    """The price class that is asked for (`priority`, `flex`)."""
+    tier = body.get("service_tier")
+    return tier if isinstance(tier, str) else None
+
+
 def cache_marks(body: Json) -> CacheMarks | None:
     """How far the body marks what the provider shall cache, and for how long at the most (Anthropic's `cache_control`;
     OpenAI needs no marks). `None` where it marks nothing."""

@@ -56,8 +56,8 @@ class Forecast:
     def expect(self, deployment: Deployment) -> Expected:
         price, caches = self._price(deployment)
         warmth = self._warmth
-        served = self._any_warm and (deployment.name == warmth.deployment or deployment.model == warmth.model) and caches
-        if served and self._is_fresh(deployment.provider):
+        served = self._any_warm and (deployment.name == warmth.deployment or deployment.model == warmth.model)
+        if served and caches and self._is_fresh(deployment.provider):
             trimmed = self._prefers_trimmed(price)
             return None if price is None else self._now(price, warm=True, trimmed=trimmed), trimmed, True
         if price is None:

@@ -96,6 +96,69 @@ async def test_a_missing_usage_report_is_estimated_and_said_to_be(upstream, ask,
     assert record["cost_usd"] == pytest.approx((100 * 0.1 + 50 * 0.4) / 1e6)
 
 
+async def test_what_is_trimmed_is_not_taken_off_an_estimate_twice(upstream, ask):
+    """Noise has more tokens than its characters let expect: of what is left nothing must be lost."""
+    noise = "\x1b[32mok\x1b[0m\n" * 400
+    messages = [
+        {"role": "user", "content": "x" * 3_800},
+        {"role": "assistant", "tool_calls": [{"id": "a", "type": "function", "function": {"name": "run"}}]},
+        {"role": "tool", "tool_call_id": "a", "content": noise},
+    ]
+    upstream.reply(text="word", usage=None)
+    async with running(tiers_yaml(upstream.url, plugins=["gateway_reduce"])) as gateway:
+        _, _, record = await ask(gateway, model="small", messages=messages)
+    sent = sum(len(message["content"]) for message in upstream.calls[0].body["messages"] if "content" in message)
+    assert sent < 3_800 + len(noise) / 2
+    assert record["usage"]["input"] == pytest.approx(sent / 3.8, abs=5)
+    assert record["tokens_before"] > record["tokens_after"] == record["usage"]["input"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "tokens", "price"),
+    [
+        ({"max_tokens": 1_000}, 1_000, 0.4),
+        ({"max_tokens": 60_000}, 60_000, 0.4),
+        ({"max_tokens": 1_000, "n": 3}, 3_000, 0.4),
+        ({}, 16_384, 0.4),
+    ],
+    ids=["as asked", "more than is usual", "three answers", "no limit known"],
+)
+async def test_what_is_held_for_an_answer(upstream, ask, fields, tokens, price):
+    config = yaml.safe_load(tiers_yaml(upstream.url, budgets=budget(10.0)))
+    del config["tiers"]["weak"]["models"][0]["max_output"]
+    assert await held(yaml.safe_dump(config), upstream, ask, model="small", **fields) == pytest.approx(
+        tokens * price / 1e6, rel=0.01
+    )
+
+
+async def test_the_dearer_service_tier_is_held_where_the_caller_asks_for_it(upstream, ask):
+    config = yaml.safe_load(tiers_yaml(upstream.url, budgets=budget(10.0)))
+    config["tiers"]["weak"]["models"][0] |= {"model": "openai/gpt-5"}
+    del config["tiers"]["weak"]["models"][0]["price"]
+    text = yaml.safe_dump(config)
+    standard = await held(text, upstream, ask, model="small", max_tokens=1_000)
+    priority = await held(text, upstream, ask, model="small", max_tokens=1_000, service_tier="priority")
+    flex = await held(text, upstream, ask, model="small", max_tokens=1_000, service_tier="flex")
+    assert standard == pytest.approx(1_000 * 10 / 1e6, rel=0.01)
+    assert priority == pytest.approx(2 * standard)
+    assert flex == standard  # which serves where there is no room for flex
+
+
+async def held(text: str, upstream, ask, **body) -> float:
+    """Dollars that a call holds while it runs, for one try."""
+    config = yaml.safe_load(text)
+    config["server"] = {"max_attempts": 1}
+    before = len(upstream.calls)
+    upstream.reply(text="hello", usage=COUNTS, delay=0.2)
+    async with running(yaml.safe_dump(config)) as gateway:
+        asking = asyncio.ensure_future(ask(gateway, **body))
+        while len(upstream.calls) == before:
+            await asyncio.sleep(0.01)
+        reserved = status_of(gateway).reserved_usd
+        await asking
+    return reserved
+
+
 async def test_cached_tokens_are_priced_as_cached(upstream, ask):
     upstream.reply(text="hello", usage=Counts(prompt=1000, completion=0, cached=600))
     async with running(tiers_yaml(upstream.url)) as gateway:

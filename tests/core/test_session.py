@@ -17,8 +17,8 @@ def request(*contents, **fields) -> ChatRequest:
     return wire.parse(json.dumps({"model": "auto", "messages": messages, **fields}).encode(), {})
 
 
-def sizes(state: SessionState, asked: ChatRequest, removed: int = 0) -> Sizes:
-    return state.sizes(asked, prompt_chars(asked), removed)
+def sizes(state: SessionState, asked: ChatRequest, *removed: int) -> Sizes:
+    return state.sizes(asked, prompt_chars(asked), *removed)
 
 
 def test_before_the_first_answer_sizes_come_from_characters():
@@ -27,11 +27,11 @@ def test_before_the_first_answer_sizes_come_from_characters():
 
 def test_the_last_answer_tells_how_much_a_character_counts():
     state = SessionState(tokens_per_char=0.5, output_tokens=120.0)
-    assert sizes(state, request("x" * 100), 30) == Sizes(original=50, trimmed=20, output=120)
+    assert sizes(state, request("x" * 100), 30, 40) == Sizes(original=60, trimmed=30, output=120)
 
 
 def test_a_trimmed_prompt_is_never_empty():
-    assert sizes(SessionState(), request("x" * 38), 500).trimmed == 1
+    assert sizes(SessionState(), request("x" * 38), 500, 38).trimmed == 1
 
 
 def test_tools_count_as_prompt():

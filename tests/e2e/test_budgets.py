@@ -121,6 +121,36 @@ async def test_twenty_at_once_never_overrun(upstream):
     assert status.reserved_usd == 0.0
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_two_hundred_at_once_on_a_budget_for_ten(upstream, stream):
+    limit = 0.0041  # each may cost $0.0004 and a little
+    for _ in range(200):
+        upstream.reply(text="x", usage=Counts(prompt=1, completion=1000), delay=0.05)
+    async with running(tiers_yaml(upstream.url, budgets=budgets(limit))) as gateway, client(gateway) as asking:
+
+        async def one() -> str:
+            try:
+                got = await asking.chat.completions.create(
+                    model="small", messages=HELLO, max_tokens=1000, stream=stream
+                )
+                if stream:
+                    async for _ in got:
+                        assert status_of(gateway).spent_usd <= limit
+            except openai.RateLimitError as refused:
+                return str(refused.code)
+            return "answered"
+
+        ends = await asyncio.gather(*(one() for _ in range(200)))
+        status = status_of(gateway)
+        totals = await gateway.gateway.ledger.totals(0)
+    assert ends.count("answered") == len(upstream.calls) == totals.completed == 10
+    assert ends.count("insufficient_quota") == 190
+    assert totals.calls == 200
+    assert status.spent_usd == pytest.approx(totals.cost_usd)
+    assert status.spent_usd <= limit
+    assert status.reserved_usd == 0.0
+
+
 async def test_each_key_draws_on_its_own_budget(upstream):
     text = tiers_yaml(
         upstream.url,

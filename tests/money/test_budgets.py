@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import fields
 from datetime import UTC, datetime
 
 import pytest
@@ -179,7 +180,7 @@ class _Nothing:
     """A ledger without a past."""
 
     async def totals(self, since: float, *, budget: str | None = None, caller: str | None = None) -> Totals:
-        return Totals(*([0] * 13))
+        return Totals(**dict.fromkeys((field.name for field in fields(Totals)), 0))
 
 
 # Eighths of a dollar add up without rounding, so that equality can be asked for.

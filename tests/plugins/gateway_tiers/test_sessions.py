@@ -22,6 +22,19 @@ def test_a_warm_prefix_costs_its_read_price_and_the_rest_its_write_price(town):
     assert expected(plan, "mini") == pytest.approx((10_000 * 0.25 + 100 * 2) / 1e6)
 
 
+def test_claude_caches_only_what_the_body_marks(town_of, make):
+    claude = make("claude", "base", Price(3, 15, 0.3, 3.75), model="anthropic/claude-sonnet-4-5")
+    rival = make("rival", "base", Price(2.9, 15))
+    warmth = replace(warm_on("claude", 9_000), model=claude.model)
+    turn = {"asked": "base", "warmth": warmth, "sizes": Sizes(10_000, 10_000, 100)}
+    town = town_of(claude, rival)
+    marked, unmarked = town.route(5.0, marked=True, **turn), town.route(5.0, **turn)
+    assert marked.deployments[0] is claude
+    assert expected(marked, "claude") == pytest.approx((9_000 * 0.3 + 1_000 * 3.75 + 100 * 15) / 1e6)
+    assert unmarked.deployments[0] is rival
+    assert expected(unmarked, "claude") == pytest.approx((10_000 * 3 + 100 * 15) / 1e6)
+
+
 @pytest.mark.parametrize(
     ("warmth", "warm"),
     [
