@@ -211,11 +211,10 @@ class Accounts:
         serving, memory, chars = call.answering.deployment, call.memory, call.prompt_chars
         removed = call.removed_tokens
         old = sum(edit.tokens_removed for edit in call.edits if edit.message < memory.messages) if removed else 0
-        asked = self._asked_tariff(call.asked)
-        marks = wire.cache_marks(call.request.body) if asked is not None and asked.cache_on_request else None
+        marks = call.marks
         return savings(
             Bill(
-                asked=asked,
+                asked=self._asked_tariff(call.asked),
                 asked_model=call.asked.price_model,
                 served=self.catalog.tariff(serving, call.answering.service_tier),
                 served_model=serving.model,
@@ -260,8 +259,10 @@ class Accounts:
             output_tokens=call.memory.smoothed_output(usage.output),
         )
         if not usage.estimated and not wire.has_media(call.request.body):
-            chars = call.prompt_chars - (call.removed_chars if call.sends_trimmed else 0)
-            memory = replace(memory, tokens_per_char=rate_of(usage.input, chars) or memory.tokens_per_char)
+            # The rate of what is left of the text, also where the noise was sent with it.
+            noise = sum(edit.tokens_removed for edit in call.edits) - call.removed_tokens
+            rate = rate_of(max(0, usage.input - noise), call.prompt_chars - call.removed_chars)
+            memory = replace(memory, tokens_per_char=rate or memory.tokens_per_char)
         try:
             await self.sessions.remember(call.conversation, memory)
         except Exception:  # isolation: the answer is complete and on record, whatever the memory does

@@ -145,6 +145,7 @@ class Call:
     asked: Asked
     edits: tuple[Edit, ...] = ()
     trimmed_body: Json | None = None
+    marks: wire.CacheMarks | None = None
     prompt_chars: int = 0
     removed_chars: int = 0
     sizes: Sizes = _NOTHING

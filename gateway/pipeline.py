@@ -170,6 +170,7 @@ class Pipeline:
         )
 
     async def _trim(self, call: Call) -> None:
+        call.marks = wire.cache_marks(call.request.body)
         call.prompt_chars = prompt_chars(call.request)
         if call.request.hints.optimize:
             call.edits, call.trimmed_body = await self.parts.cast.optimize(call.request, call)
@@ -190,7 +191,7 @@ class Pipeline:
             warmth=call.warmth,
             budget=parts.budgets.view(call.caller.budget),
             routing=parts.routing,
-            marked=wire.cache_marks(request.body) is not None,
+            marked=call.marks is not None,
         )
         as_asked = partial(faithful_plan, call.asked, view)
         if parts.routing.mode == "observe":

@@ -61,24 +61,27 @@ def cache_marks(body: Json) -> CacheMarks | None:
     """How far the body marks what the provider shall cache, and for how long at the most (Anthropic's `cache_control`;
     OpenAI needs no marks). `None` where it marks nothing."""
     last, hour = None, False
-    for index, item in _markable(body):
-        if isinstance(item, dict) and (mark := item.get("cache_control")) is not None:
-            last = index if last is None else max(last, index)
-            hour = hour or (isinstance(mark, dict) and mark.get("ttl") == "1h")
+    for index, mark in _marks(body):
+        last = index if last is None else max(last, index)
+        hour = hour or (isinstance(mark, dict) and mark.get("ttl") == "1h")
     return None if last is None else CacheMarks(last, _HOUR if hour else _FIVE_MINUTES)
 
 
-def _markable(body: Json) -> Iterator[tuple[int, Any]]:
-    """What may carry a mark, with the message up to which it reaches."""
+def _marks(body: Json) -> Iterator[tuple[int, Any]]:
+    """Each mark, with the message up to which it reaches."""
     messages, tools = body["messages"], body.get("tools")
-    yield len(messages) - 1, body
+    if "cache_control" in body:
+        yield len(messages) - 1, body["cache_control"]
     for tool in tools if isinstance(tools, list) else ():
-        yield -1, tool
+        if isinstance(tool, dict) and "cache_control" in tool:
+            yield -1, tool["cache_control"]
     for index, message in enumerate(messages):
-        yield index, message
+        if "cache_control" in message:
+            yield index, message["cache_control"]
         content = message.get("content")
-        for item in content if isinstance(content, list) else ():
-            yield index, item
+        for item in content if content.__class__ is list else ():
+            if item.__class__ is dict and "cache_control" in item:
+                yield index, item["cache_control"]
 
 
 def _of_fields(body: Json) -> Iterator[Capability]:
