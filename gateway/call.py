@@ -87,9 +87,10 @@ class Exchange:
 
     @property
     def output_chars(self) -> int:
-        """Characters of the answer so far: text, reasoning and calls."""
+        """Characters of the answer so far, as bytes of UTF-8: text, reasoning and calls."""
         if self.read is not None:
-            return len(self.read.text) + sum(len(call.name) + len(call.arguments) for call in self.read.tool_calls)
+            calls = [call.name + call.arguments for call in self.read.tool_calls]
+            return sum(map(wire.length, (self.read.text, *calls)))
         return self.meter.characters if self.meter is not None else 0
 
     def as_attempt(self, usage: Usage | None, cost_usd: float | None) -> Attempt:

@@ -175,8 +175,8 @@ class Pipeline:
         if call.request.hints.optimize:
             call.edits, call.trimmed_body = await self.parts.cast.optimize(call.request, call)
         if call.edits:
-            before = {part.path: len(part.text) for part in call.request.parts}
-            call.removed_chars = sum(before[edit.path] - len(edit.text) for edit in call.edits)
+            before = {part.path: part.text for part in call.request.parts}
+            call.removed_chars = sum(wire.length(before[edit.path]) - wire.length(edit.text) for edit in call.edits)
         removed = sum(edit.tokens_removed for edit in call.edits)
         call.sizes = call.memory.sizes(call.request, call.prompt_chars, removed, call.removed_chars)
 

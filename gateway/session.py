@@ -79,16 +79,17 @@ def max_output(request: ChatRequest) -> int | None:
 
 
 def prompt_chars(request: ChatRequest) -> int:
-    """Characters of all that a model reads: the conversation's texts, the tools and the like, without media."""
+    """Characters, as bytes of UTF-8, of all that a model reads: the conversation's texts, the tools and the like,
+    without media."""
     body = request.body
-    return sum([len(part.text) for part in request.parts]) + sum(
-        [len(wire.dumps(body[key])) for key in _READ_BESIDE if body.get(key)]
+    return sum(wire.length(part.text) for part in request.parts) + sum(
+        len(wire.dumps(body[key])) for key in _READ_BESIDE if body.get(key)
     )
 
 
 def chars_up_to(request: ChatRequest, chars: int, last: int) -> int:
     """Of a request's `prompt_chars` those up to and with message `last`; tools and the like come before any message."""
-    return chars - sum(len(part.text) for part in request.parts if part.message > last)
+    return chars - sum(wire.length(part.text) for part in request.parts if part.message > last)
 
 
 def rate_of(tokens: int, chars: int) -> float | None:

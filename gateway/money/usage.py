@@ -13,8 +13,8 @@ from typing import Any
 
 from gateway.api import Usage
 
-LARGEST_COUNT = 1_000_000_000
-"""No request has a billion tokens; a count beyond it is a mistake of the upstream's."""
+LARGEST_COUNT = 20_000_000
+"""Twice the longest context window there is; a count beyond it is a mistake of the upstream's."""
 
 CHARS_PER_TOKEN = 4
 """Rule of thumb for English and code, used only where nothing was measured."""

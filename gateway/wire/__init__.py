@@ -2,7 +2,7 @@
 
 from gateway.wire.answer import AnswerParts, answer_parts, collect, read_answer, stream_error
 from gateway.wire.chat import parse, parts_of, wants_usage
-from gateway.wire.codec import dumps, loads
+from gateway.wire.codec import dumps, length, loads
 from gateway.wire.demands import CacheMarks, cache_marks, choices, has_media, media_count, needs, service_tier
 from gateway.wire.edits import apply, edited
 from gateway.wire.errors import error_body, error_object
@@ -33,6 +33,7 @@ __all__ = [
     "error_object",
     "has_media",
     "media_count",
+    "length",
     "loads",
     "money_headers",
     "needs",

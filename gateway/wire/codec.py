@@ -85,3 +85,9 @@ def _too_deep(value: Any) -> bool:
         if not level:
             return False
     return True
+
+
+def length(text: str) -> int:
+    """Bytes of a text in UTF-8. Vocabularies are made of bytes: Chinese has about three of them, and nearly a token, to
+    a character."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))

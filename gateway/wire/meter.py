@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from gateway.api import BadRequest, Json
-from gateway.wire.codec import dumps, loads
+from gateway.wire.codec import dumps, length, loads
 from gateway.wire.sse import data_of, with_data
 
 _NULL_USAGE = b',"usage":null'
@@ -23,7 +23,8 @@ class StreamMeter:
     """Watches one stream. `wants_usage`: the caller asked for the usage chunk; otherwise it is kept from it, as if
     the gateway had not asked for it either.
 
-    `characters` counts what the model wrote (text, reasoning, tool calls), for an estimate where no usage comes.
+    `characters` counts what the model wrote (text, reasoning, tool calls; bytes of UTF-8), for an estimate where no
+    usage comes.
     `usage` and `error` are the upstream's own objects, `service_tier` its word for the price class that served.
     """
 
@@ -92,7 +93,7 @@ class StreamMeter:
         for name, value in delta.items():
             if value.__class__ is str:
                 if name in _WRITTEN and not (name == "reasoning" and "reasoning_content" in delta):
-                    written += len(value)  # some upstreams send one reasoning under both names
+                    written += length(value)  # some upstreams send one reasoning under both names
             elif value and name in _CALLS:
                 self.first_token = True
                 written += sum(_call_length(call) for call in (value if isinstance(value, list) else (value,)))
@@ -148,4 +149,4 @@ def _call_length(call: Any) -> int:
     if not isinstance(told, dict):
         return 0
     texts = (told.get("name"), told.get("arguments"), told.get("transcript"))
-    return sum(len(text) for text in texts if isinstance(text, str))
+    return sum(length(text) for text in texts if isinstance(text, str))

@@ -34,6 +34,10 @@ def test_a_trimmed_prompt_is_never_empty():
     assert sizes(SessionState(), request("x" * 38), 500, 38).trimmed == 1
 
 
+def test_a_character_of_many_bytes_counts_for_more():
+    assert sizes(SessionState(), request("中文" * 1_900)).original == 3_000  # o200k makes about 0.7 tokens of each
+
+
 def test_tools_count_as_prompt():
     tools = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]
     assert prompt_chars(request("four", tools=tools)) == 4 + len(wire.dumps(tools))

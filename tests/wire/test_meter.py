@@ -47,6 +47,10 @@ chunks = st.fixed_dictionaries(
 styles = st.sampled_from([{}, COMPACT, {"separators": (" , ", " : ")}])
 
 
+def size(text):
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
 def naive(stream, wants_usage):
     """The same by full parsing and rebuilding: what the caller should see, and what should be known."""
     seen, usage, finish, written = [], None, None, 0
@@ -56,10 +60,10 @@ def naive(stream, wants_usage):
         for choice in value["choices"]:
             finish = choice["finish_reason"] if choice["finish_reason"] is not None else finish
             delta = choice["delta"]
-            written += len(delta.get("content") or "") + len(
+            written += size(delta.get("content") or "") + size(
                 delta.get("reasoning_content", delta.get("reasoning")) or ""
             )
-            written += sum(len(call["function"]["arguments"]) for call in delta.get("tool_calls") or ())
+            written += sum(size(call["function"]["arguments"]) for call in delta.get("tool_calls") or ())
         if wants_usage:
             seen.append(value)
         elif value["choices"] or not value.get("usage") or "error" in value:
@@ -158,4 +162,4 @@ def test_half_an_emoji_does_not_blind_it():
     meter = StreamMeter(False)
     line = b'data: {"choices":[{"delta":{"content":"\\ud83d"}}],"usage":null}\n\n'
     assert meter.observe(line) == line.replace(b',"usage":null', b"")
-    assert meter.characters == 1
+    assert meter.characters == 3  # as UTF-8 would have it
