@@ -99,8 +99,8 @@ def _by_the_steps(source, folder):
         where = folder / name
         if not where.exists():
             venv.create(where, with_pip=True)
-        words = pip.replace("/dist/*.whl", str(next(dist.glob("*.whl"), "")))
-        run(where / "bin" / "python", "-m", "pip", *words.replace("/dist", str(dist)).split(), cwd=source)
+        words = pip.replace("/dist", str(dist)).replace(f"{dist}/*.whl", str(next(dist.glob("*.whl"), "")))
+        run(where / "bin" / "python", "-m", "pip", *words.split(), cwd=source)
     return folder / "thriftgate"
 
 
