@@ -25,7 +25,7 @@ from gateway.api import (
 )
 from gateway.bus import Bus
 from gateway.compose.plugins import Loaded, load_plugins, make_cast, start
-from gateway.config import Config, ConfigError
+from gateway.config import DEFAULT_BUDGET, Config, ConfigError
 from gateway.cooldown import Cooldowns
 from gateway.deployments import Deployments
 from gateway.forward import Forward, ForwardRules
@@ -37,9 +37,6 @@ from gateway.server.auth import Auth, KnownKey
 from gateway.session import Sessions
 from gateway.state import open_state
 from gateway.upstream import Timeouts, Upstreams, local_available
-
-DEFAULT_BUDGET = "default"
-"""The budget of callers that name none."""
 
 _STOP_SECONDS = 5.0  # for listeners to hear what is left, and for each plugin to stop
 _RETIRE_SECONDS = 60.0  # for calls in flight to end before the plugins they use are stopped

@@ -3,9 +3,10 @@
 from gateway.config.loader import find, load, shipped
 from gateway.config.problems import ConfigError, Problem, Spot
 from gateway.config.settings import settings_of
-from gateway.config.values import Budget, Config, PluginEntry, Server, VirtualKey, digest
+from gateway.config.values import DEFAULT_BUDGET, Budget, Config, PluginEntry, Server, VirtualKey, digest
 
 __all__ = [
+    "DEFAULT_BUDGET",
     "Budget",
     "Config",
     "ConfigError",

@@ -28,7 +28,8 @@ def as_plain(value: Any) -> Any:
 class Reference:
     """What a text refers to. `unset` names are those without a value (an empty one counts as none) and default.
 
-    `bare` is a text that is one `${NAME}` and nothing else; `malformed` one with a `${` that is no reference.
+    `bare` is a text that is one `${NAME}` and nothing else; `malformed` one with a `${` that is no reference, or with
+    one inside a default.
     """
 
     names: tuple[str, ...]
@@ -80,6 +81,6 @@ def _resolve(text: str, env: Mapping[str, str]) -> tuple[str, Reference]:
         names=tuple(match["name"] for match in found if match["name"]),
         unset=tuple(dict.fromkeys(unset)),
         bare=len(found) == 1 and found[0][0] == text and found[0]["default"] is None,
-        malformed=any(match["name"] is None for match in found),
+        malformed=any(match["name"] is None or "${" in (match["default"] or "") for match in found),
     )
     return _REFERENCE.sub(replace, text), reference

@@ -37,7 +37,7 @@ def load(path: FilePath, env: Mapping[str, str]) -> Config:
     document = read(path, env)
     inherited = _inherited(document)
     found = [*document.problems, *_one_a_place(crosscheck(document, frozenset(inherited.task_types or {})))]
-    told = {(problem.line, problem.column) for problem in found}
+    told = {(problem.line, problem.column) for problem in found if problem.severity == "error"}
     try:
         schema = FileSchema.model_validate(document.value)
     except ValidationError as error:

@@ -37,7 +37,12 @@ class Problem:
 
     def __str__(self) -> str:
         text = f"{self.path}:{self.line}:{self.column}: {self.severity}: {self.message}"
-        return f"{text}; expected {self.expected}" if self.expected else text
+        return _one_line(f"{text}; expected {self.expected}" if self.expected else text)
+
+
+def _one_line(text: str) -> str:
+    """A file may hold line ends and terminal codes, escaped in its texts; its problems are a line each."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 class ConfigError(ThriftgateError):

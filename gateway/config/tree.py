@@ -78,7 +78,24 @@ def _syntax(error: yaml.MarkedYAMLError, text: str, file: FilePath) -> Problem:
     if "\t" in line[: spot.column] and not line[: spot.column - 1].strip():
         return Problem(file, spot.line, spot.column, "a tab in the indentation", "spaces; YAML takes no tabs there")
     what = " ".join(part for part in (error.context, error.problem) if part) or "not YAML"
-    return Problem(file, spot.line, spot.column, f"YAML syntax: {what}", "valid YAML")
+    begun = error.context_mark
+    if begun is not None and begun.line + 1 < spot.line:
+        what += f"; it begins in line {begun.line + 1}"
+    return Problem(file, spot.line, spot.column, f"YAML syntax: {what}", _remedy(what, line, spot))
+
+
+def _remedy(what: str, line: str, spot: Spot) -> str:
+    """What is meant, most of the time, where the parser says what it says."""
+    before, here = line[: spot.column - 1], line[spot.column - 1 : spot.column]
+    if "flow" in what and before.endswith("$") and here == "{":
+        return 'quotes around it, as everywhere inside `{}` and `[]`: "${NAME}"'
+    if "flow" in what:
+        return "a closing bracket, and commas between what is inside"
+    if "cannot start any token" in what and here:
+        return f"quotes around a text that begins with `{here}`"
+    if "mapping values are not allowed" in what:
+        return "quotes around a text with `: ` in it, and keys of one mapping that begin in one column"
+    return "valid YAML"
 
 
 @dataclass(frozen=True, slots=True)

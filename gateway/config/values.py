@@ -14,6 +14,8 @@ from gateway.config.problems import Problem, Spot
 from gateway.config.source import Source
 
 MASTER = "master"
+DEFAULT_BUDGET = "default"
+"""The budget of callers that name none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,8 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What may be spent in a calendar day or month (UTC), or in all. The one named `default` is for callers that name
-    none. At its end requests are refused, or served by free models only."""
+    """What may be spent in a calendar day or month (UTC), or in all. At its end requests are refused, or served by
+    free models only."""
 
     name: str
     limit_usd: float

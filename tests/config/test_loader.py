@@ -160,7 +160,7 @@ def test_a_deployment_without_its_variables_is_inactive(config: Load) -> None:
 tiers: {base: {models: [
   {name: a, model: openai/a, api_key: "${A}"},
   {name: b, model: openai/b, api_key: "${A}", api_base: "${B}"},
-  {name: c, model: local/c},
+  {name: c, model: local/smollm2-135m},
 ]}}
 """
     first, second, third = config(text).deployments
@@ -229,3 +229,25 @@ def test_the_file_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     (tmp_path / "tiers.yaml").touch()
     assert find() == Path("tiers.yaml")
     assert find(Path("other.yaml")) == Path("other.yaml")
+
+
+def test_a_budget_that_nobody_draws_on_is_a_warning(config: Load) -> None:
+    budgets = "budgets:\n  default: {limit_usd: 1, period: day}\n  ci: {limit_usd: 1, period: day}\n"
+    assert [str(w) for w in config(budgets).warnings] == [
+        f"{config(budgets).path}:3:3: warning: no key draws on the budget `ci`, so it limits nobody"
+    ]
+    assert not config(budgets + "keys: [{name: a, key: '${A}', budget: ci}]\n", A="a").warnings
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+", r"(\w+)*$", "([a-z]+)+", r"(\w+\s?)*", "(a{2,})*", r"x(?:\S*)+"])
+def test_a_repeat_of_a_repeat_is_a_warning(config: Load, pattern: str) -> None:
+    text = f"routing: {{task_types: {{x: {{points: 1, patterns: ['{pattern}']}}}}}}\n"
+    [warning] = config(text).warnings
+    assert (warning.line, warning.message) == (1, f"`{pattern}` repeats what itself repeats")
+
+
+@pytest.mark.parametrize(
+    "pattern", ["(ab)+", "(a+b)?", r"(\+)+", "([+*])+", "(a|b)*", "(a+,)+", r"\b(fix|solve)\b.{0,60}"]
+)
+def test_any_other_repeat_is_none(config: Load, pattern: str) -> None:
+    assert not config(f"routing: {{task_types: {{x: {{points: 1, patterns: ['{pattern}']}}}}}}\n").warnings

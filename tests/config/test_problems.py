@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config import ConfigError, digest, load
+from gateway.config import ConfigError, Problem, digest, load
 
 Wrong = Callable[..., list[str]]
 SHA = "sha256:" + "ab" * 32
@@ -57,7 +57,7 @@ def test_a_file_that_is_no_configuration(tmp_path: Path, data: bytes, problem: s
 
 def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
     path = tmp_path / "t.yaml"
-    path.write_bytes(b"\xef\xbb\xbftiers: {weak: {models: [{name: a, model: local/x}]}}")
+    path.write_bytes(b"\xef\xbb\xbftiers: {weak: {models: [{name: a, model: local/smollm2-135m}]}}")
     assert load(path, {}).deployments[0].name == "a"
 
 
@@ -75,6 +75,8 @@ def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
         ("server: {port: [1]}", "1:16 `server.port` is a list | a whole number from 1 to 65535"),
         ("server: {host: 127}", '1:16 `server.host` is `127` | text: write it in quotes, "127"'),
         ('server: {host: ""}', "1:16 `server.host` is empty | text"),
+        ("server: {host: 'http://h'}", "1:16 `http://h` is no address to listen on | an IP address or a host's name"),
+        ("server: {host: $HOST}", "1:16 `$HOST` is no address to listen on | an IP address or a host's name"),
         ("server: {request_timeout: .inf}", "1:27 `server.request_timeout` is `inf` | a number above 0"),
         ("routing: {prefer_free: yes}", "1:24 `routing.prefer_free` is `yes` | `true` or `false`"),
         ("routing: {mode: off}", "1:17 `routing.mode` is `off` | `enforce` or `observe`"),
@@ -84,6 +86,7 @@ def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
         # references
         ("server: {host: '${HST}'}", "1:16 HST is not set | a value in the environment, or a default: `${HST:-...}`"),
         ("server: {host: '${HST'}", "1:16 `server.host` has a `${` that is no reference | `${NAME}` or"),
+        ("server: {host: '${A:-${WORD}}'}", "1:16 `server.host` has a `${` that is no reference | `${NAME}` or"),
         ("server: {port: '${WORD}'}", "1:16 `server.port` is the value of WORD | a whole number from 1 to 65535"),
         # routing
         ("routing: {baseline: on}", "1:21 no model is named `on` (did you mean `one`?) | the name of a model"),
@@ -108,10 +111,16 @@ def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
         ),
         ("routing: {factors: {past_failures: {max: 2}}}", "1:42 `routing.factors.past_failures.max` is `2` | a number"),
         # money and keys
-        ("budgets: {a: {limit_usd: -1, period: day}}", "1:26 `budgets.a.limit_usd` is `-1` | a number of 0 or more"),
-        ("budgets: {a: {limit_usd: 1, period: week}}", "1:37 `budgets.a.period` is `week` | `day`, `month` or `total`"),
-        ("budgets: {a: {limit_usd: 1}}", "1:14 `period` is missing | `day`, `month` or `total`"),
-        ("budgets: {a: {limit_usd: , period: day}}", "1:15 `limit_usd` has no value | a number of 0 or more"),
+        (
+            "budgets: {default: {limit_usd: -1, period: day}}",
+            "1:32 `budgets.default.limit_usd` is `-1` | a number of 0 or more",
+        ),
+        (
+            "budgets: {default: {limit_usd: 1, period: week}}",
+            "1:43 `budgets.default.period` is `week` | `day`, `month` or `total`",
+        ),
+        ("budgets: {default: {limit_usd: 1}}", "1:20 `period` is missing | `day`, `month` or `total`"),
+        ("budgets: {default: {limit_usd: , period: day}}", "1:21 `limit_usd` has no value | a number of 0 or more"),
         ("budgets: {a b: {limit_usd: 1, period: day}}", "1:11 the name `a b` cannot be used | up to 64 letters"),
         (f"keys: [{{name: a, key: '{SHA}', budget: b}}]", "1:106 no budget is named `b` | a name under `budgets`"),
         (f"keys: [{{name: master, key: '{SHA}'}}]", "1:15 the name `master` is that of `server.master_key` | any"),
@@ -155,21 +164,32 @@ def model(more: str) -> str:
         ("name: a, model: gpt-5", "4:26 `gpt-5` names no provider | `provider/model`, as in `openai/gpt-5`"),
         ("name: a, model: /gpt-5", "4:26 `/gpt-5` names no provider | `provider/model`, as in `openai/gpt-6-luna`"),
         ("name: a, model: openai/*", "4:26 `openai/*` ends in `*` and the name does not | a `name` that ends in"),
+        (
+            "name: a, model: opnai/x",
+            "4:26 nobody knows the provider of `opnai/x` (did you mean `openai`?) | a provider",
+        ),
+        ("name: a, model: local/x", "4:26 `local/x` is not on this machine | `local/smollm2-135m`"),
+        ("name: 'l*', model: local/*", "4:29 `local/*` is not on this machine | `local/smollm2-135m`"),
+        (f"name: {'a' * 129}, model: openai/x", f"4:16 the name `{'a' * 60}...` cannot be used | up to 128 letters"),
+        (
+            "name: a, model: xai/b, api_base: https://u:p@h",
+            "4:43 `tiers.base.models[0].api_base`: secrets do not stand",
+        ),
         ("name: a*, model: openai/*b", "4:27 `openai/*b` has a `*` inside | a `*` at the end only"),
-        ("name: a*b, model: openai/b", "4:16 the name `a*b` cannot be used | letters, digits"),
-        ('name: "a\\nb", model: openai/b', "4:16 the name `a\nb` cannot be used | letters, digits"),
+        ("name: a*b, model: openai/b", "4:16 the name `a*b` cannot be used | up to 128 letters, digits"),
+        ('name: "a\\nb", model: openai/b', "4:16 the name `a\nb` cannot be used | up to 128 letters, digits"),
         ("name: auto, model: openai/b", "4:16 the name `auto` has a meaning of its own | any other name"),
         ("name: strong, model: openai/b", "4:16 the name `strong` has a meaning of its own | any other name"),
         ("name: 5.1, model: openai/b", '4:16 `tiers.base.models[0].name` is `5.1` | text: write it in quotes, "5.1"'),
-        ("name: a, model: o/b, api_key: sk-1", "4:40 `tiers.base.models[0].api_key`: secrets do not stand in this"),
-        ("name: a, model: o/b, api_base: ftp://h", "4:41 `ftp://h` is no address | `http://...` or `https://...`"),
-        ("name: a, model: o/b, price: {input: 1}", "4:38 `output` is missing | a number of 0 or more"),
-        ("name: a, model: o/b, price: {input: -1, output: 0}", "4:46 `tiers.base.models[0].price.input` is `-1` |"),
-        ("name: a, model: o/b, context_window: 0", "4:47 `tiers.base.models[0].context_window` is `0` | a whole"),
-        ("name: a, model: o/b, transport: http", "4:42 `tiers.base.models[0].transport` is `http` | `auto` or `sdk`"),
-        ("name: a, model: o/b, capabilities: [tols]", "4:46 `tiers.base.models[0].capabilities[0]` is `tols` | `too"),
-        ("name: a, model: o/b, prio: 1", "4:31 unknown key `prio` (did you mean `priority`?) | one of `api_base`"),
-        ("name: '${NO}', model: o/b", "4:16 NO is not set | a value in the environment, or a default: `${NO:-...}`"),
+        ("name: a, model: xai/b, api_key: sk-1", "4:42 `tiers.base.models[0].api_key`: secrets do not stand in this"),
+        ("name: a, model: xai/b, api_base: ftp://h", "4:43 `ftp://h` is no address | `http://...` or `https://...`"),
+        ("name: a, model: xai/b, price: {input: 1}", "4:40 `output` is missing | a number of 0 or more"),
+        ("name: a, model: xai/b, price: {input: -1, output: 0}", "4:48 `tiers.base.models[0].price.input` is `-1` |"),
+        ("name: a, model: xai/b, context_window: 0", "4:49 `tiers.base.models[0].context_window` is `0` | a whole"),
+        ("name: a, model: xai/b, transport: http", "4:44 `tiers.base.models[0].transport` is `http` | `auto` or `sdk`"),
+        ("name: a, model: xai/b, capabilities: [tols]", "4:48 `tiers.base.models[0].capabilities[0]` is `tols` | `too"),
+        ("name: a, model: xai/b, prio: 1", "4:33 unknown key `prio` (did you mean `priority`?) | one of `api_base`"),
+        ("name: '${NO}', model: xai/b", "4:16 NO is not set | a value in the environment, or a default: `${NO:-...}`"),
     ],
 )
 def test_one_problem_of_a_model(wrong: Wrong, more: str, problem: str) -> None:
@@ -184,15 +204,15 @@ def test_one_problem_of_a_model(wrong: Wrong, more: str, problem: str) -> None:
         ("tiers: {weak: {models: }}", "1:1 no tier has a model | one under `tiers.<tier>.models` at least"),
         ("#tiers:\nstate: {}", "2:1 `tiers` is missing | a mapping with `weak`, `base` and `strong`"),
         (
-            "tiers: {weak: {max_complexity: 9, models: [{name: a, model: o/a}]}, base: {}}",
-            "1:75 `max_complexity` of `base` is 8, that of `weak` 9 | more than `weak` has",
+            "tiers: {weak: {max_complexity: 9, models: [{name: a, model: xai/a}]}, base: {}}",
+            "1:77 `max_complexity` of `base` is 8, that of `weak` 9 | more than `weak` has",
         ),
         (
-            "tiers: {weak: {max_context: 9, models: [{name: a, model: o/a}]}, strong: {max_context: 8}}",
-            "1:88 `max_context` of `strong` is 8, that of `weak` 9 | no less than `weak` has",
+            "tiers: {weak: {max_context: 9, models: [{name: a, model: xai/a}]}, strong: {max_context: 8}}",
+            "1:90 `max_context` of `strong` is 8, that of `weak` 9 | no less than `weak` has",
         ),
         (
-            "tiers:\n  weak: {models: [{name: a, model: o/a}]}\n  base: {models: [{name: a, model: o/a}]}",
+            "tiers:\n  weak: {models: [{name: a, model: xai/a}]}\n  base: {models: [{name: a, model: xai/a}]}",
             "3:26 the name `a` is given twice | a name of its own; the first is in line 2",
         ),
         ("tiers: {weaK: {models: []}}", "1:9 unknown key `weaK` (did you mean `weak`?)"),
@@ -235,3 +255,36 @@ def test_a_problem_prints_as_editors_read_it(problems: Callable[..., list[object
     assert str(problem).endswith(
         "tiers.yaml:1:16: error: `server.port` is `0`; expected a whole number from 1 to 65535"
     )
+
+
+def test_a_problem_is_one_line_without_terminal_codes(problems: Callable[..., list[object]]) -> None:
+    [problem] = problems('routing: {mode: "a\\nb\\e[31m"}')
+    assert "`routing.mode` is `a\\nb\\x1b[31m`" in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "expected"),
+    [
+        ("server: {master_key: ${KEY}}", "1:23", 'quotes around it, as everywhere inside `{}` and `[]`: "${NAME}"'),
+        ("server: {port: 1\nkeys: []", "2:5", "a closing bracket, and commas between what is inside"),
+        ("server: {host: @x}", "1:16", "quotes around a text that begins with `@`"),
+        (
+            "server:\n  host: a: b",
+            "2:10",
+            "quotes around a text with `: ` in it, and keys of one mapping that begin in",
+        ),
+        ("server:\n  host: a\n   port: 1", "3:8", "quotes around a text with `: ` in it, and keys of one mapping that"),
+        ('a: "\\q"', "1:5", "valid YAML"),
+    ],
+)
+def test_broken_yaml_comes_with_what_is_mostly_meant(
+    problems: Callable[..., list[Problem]], text: str, place: str, expected: str
+) -> None:
+    [problem] = problems(f"{text}\n#tiers:")
+    assert f"{problem.line}:{problem.column}" == place
+    assert problem.expected.startswith(expected)
+
+
+def test_an_open_bracket_is_told_with_its_line(problems: Callable[..., list[Problem]]) -> None:
+    [problem] = problems("server: {port: 1\nkeys: []\n#tiers:")
+    assert problem.message.endswith("it begins in line 1")

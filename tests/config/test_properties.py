@@ -20,9 +20,9 @@ SHIPPED = shipped().read_text(encoding="utf-8")
 FULL: dict[str, Any] = {
     "server": {"host": "h", "port": 1, "max_body_mb": 2, "drain_seconds": 0, "master_key": "${KEY}"},
     "tiers": {
-        "weak": {"max_complexity": 2, "max_context": 9, "models": [{"name": "a", "model": "o/a", "priority": 1}]},
+        "weak": {"max_complexity": 2, "max_context": 9, "models": [{"name": "a", "model": "xai/a", "priority": 1}]},
         "strong": {
-            "models": [{"name": "b", "model": "o/b", "price": {"input": 0, "output": 1}, "capabilities": ["tools"]}]
+            "models": [{"name": "b", "model": "xai/b", "price": {"input": 0, "output": 1}, "capabilities": ["tools"]}]
         },
     },
     "routing": {

@@ -9,16 +9,37 @@ from gateway.api import Path
 from gateway.config.checks.names import check_name, check_names
 from gateway.config.document import Document
 from gateway.config.problems import Problem, did_you_mean
-from gateway.config.values import MASTER, digest
+from gateway.config.values import DEFAULT_BUDGET, MASTER, digest
 
+_HOST = re.compile(r"[A-Za-z0-9:._%-]+")
 _LEDGER = re.compile(r"sqlite:///[^?#]+(\?synchronous=(normal|full))?")
 
 
 def check_access(document: Document) -> Iterator[Problem]:
+    yield from _host(document)
     yield from check_names(document, ("budgets",))
+    yield from _unused_budgets(document)
     yield from _keys(document)
     yield from _unset_keys(document)
     yield from _urls(document)
+
+
+def _host(document: Document) -> Iterator[Problem]:
+    path = ("server", "host")
+    host = document.at(*path)
+    if isinstance(host, str) and host and not document.unset(*path) and not _HOST.fullmatch(host):
+        message = f"{document.source.shown(path, host)} is no address to listen on"
+        yield document.source.problem(path, message, "an IP address or a host's name, without `http://` and port")
+
+
+def _unused_budgets(document: Document) -> Iterator[Problem]:
+    """A limit that nobody draws on limits nothing, and who wrote it may believe otherwise."""
+    budgets = document.at("budgets")
+    drawn = [DEFAULT_BUDGET, *(entry.get("budget") for _, entry in document.entries("keys"))]
+    for name in budgets if isinstance(budgets, dict) else ():
+        if name not in drawn:
+            message = f"no key draws on the budget `{name}`, so it limits nobody"
+            yield document.source.problem(("budgets", name), message, key=True, severity="warning")
 
 
 def _keys(document: Document) -> Iterator[Problem]:

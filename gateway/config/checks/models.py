@@ -7,16 +7,20 @@ from collections.abc import Iterator
 from typing import Any
 
 from gateway.api import Path, Tier
+from gateway.config.checks.providers import LOCAL, LOCAL_MODEL, PROVIDERS
 from gateway.config.document import Document
 from gateway.config.environment import as_plain
-from gateway.config.problems import Problem
+from gateway.config.problems import Problem, did_you_mean
 from gateway.config.schema import TiersSection
+from gateway.config.wording import name_of
 
 RESERVED = ("auto", *(tier.value for tier in Tier))
 # Names go into headers, URLs and metrics.
+_LONGEST_NAME = 128
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]*\*?|\*")
 _MODEL = re.compile(r"[A-Za-z0-9_.-]+/[!-~]+")
 _ADDRESS = re.compile(r"https?://[!-~]+")
+_CREDENTIALS = re.compile(r"https?://[^/?#]*@")
 
 
 def check_models(document: Document) -> Iterator[Problem]:
@@ -27,10 +31,8 @@ def check_models(document: Document) -> Iterator[Problem]:
             yield from _name(document, (*path, "name"), name, seen)
         if isinstance(target, str):
             yield from _model(document, (*path, "model"), target, str(name))
-        if isinstance(address, str) and not _ADDRESS.fullmatch(address) and not document.unset(*path, "api_base"):
-            place = (*path, "api_base")
-            message = f"{document.source.shown(place, address)} is no address"
-            yield document.source.problem(place, message, "`http://...` or `https://...`")
+        if isinstance(address, str) and not document.unset(*path, "api_base"):
+            yield from _address(document, (*path, "api_base"), address)
     if "tiers" in document.value and not any(True for _ in all_models(document)):
         yield document.source.problem(
             ("tiers",), "no tier has a model", "one under `tiers.<tier>.models` at least", key=True
@@ -50,8 +52,8 @@ def _name(document: Document, path: Path, name: str, seen: dict[str, Path]) -> I
         yield document.source.problem(path, f"{shown} is given twice", expected)
     elif name in RESERVED:
         yield document.source.problem(path, f"{shown} has a meaning of its own", "any other name")
-    elif not _NAME.fullmatch(name):
-        expected = "letters, digits and . _ : / @ + -, and at most one `*`, at the end"
+    elif not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
+        expected = f"up to {_LONGEST_NAME} letters, digits and . _ : / @ + -, and at most one `*`, at the end"
         yield document.source.problem(path, f"{shown} cannot be used", expected)
     seen.setdefault(name, path)
 
@@ -66,6 +68,28 @@ def _model(document: Document, path: Path, model: str, name: str) -> Iterator[Pr
     elif model.endswith("*") and not name.endswith("*"):
         expected = "a `name` that ends in `*` too, or one model"
         yield document.source.problem(path, f"{shown} ends in `*` and the name does not", expected)
+    else:
+        yield from _provider(document, path, model)
+
+
+def _provider(document: Document, path: Path, model: str) -> Iterator[Problem]:
+    provider, _, rest = model.partition("/")
+    shown = document.source.shown(path, model)
+    if provider not in PROVIDERS:
+        near = "" if path in document.references else did_you_mean(provider, PROVIDERS)
+        expected = "a provider that litellm knows; any other server is `openai/...` with its `api_base`"
+        yield document.source.problem(path, f"nobody knows the provider of {shown}{near}", expected)
+    elif provider == LOCAL and rest != LOCAL_MODEL:
+        yield document.source.problem(path, f"{shown} is not on this machine", f"`{LOCAL}/{LOCAL_MODEL}`")
+
+
+def _address(document: Document, path: Path, address: str) -> Iterator[Problem]:
+    if not _ADDRESS.fullmatch(address):
+        message = f"{document.source.shown(path, address)} is no address"
+        yield document.source.problem(path, message, "`http://...` or `https://...`")
+    elif _CREDENTIALS.match(address) and path not in document.references:
+        message = f"`{name_of(path)}`: secrets do not stand in this file"
+        yield document.source.problem(path, message, "an address without name and password; `api_key` is for those")
 
 
 def _limits_ascend(document: Document) -> Iterator[Problem]:

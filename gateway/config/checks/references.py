@@ -18,7 +18,7 @@ _KEY = re.compile(r"[!-~]+")
 def check_references(document: Document) -> Iterator[Problem]:
     for path, reference in document.references.items():
         if reference.malformed:
-            expected = "`${NAME}` or `${NAME:-default}`; `$${` for a plain `${`"
+            expected = "`${NAME}` or `${NAME:-default}`, none inside another; `$${` for a plain `${`"
             yield document.source.problem(path, f"`{name_of(path)}` has a `${{` that is no reference", expected)
         elif reference.unset and not _switches_off(path):
             name = reference.unset[0]

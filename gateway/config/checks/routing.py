@@ -14,6 +14,12 @@ from gateway.config.document import Document
 from gateway.config.environment import as_plain
 from gateway.config.problems import Problem, did_you_mean
 
+# `(a+)+`: the ways to divide a text among the two grow exponentially with its length. Only what can be seen at once, so
+# a warning: a group without groups inside, which ends in a repeat or in what may be missing behind one.
+_MORE = r"(?:[+*]|\{\d+,\})"
+_EXPLODES = re.compile(rf"\([^()]*{_MORE}\??(?:\\?[\w. ]?[?*])*\){_MORE}")
+_ESCAPES = re.compile(r"\\[^\w]|\[[^\]]*\]")
+
 
 def check_routing(document: Document, shipped_task_types: frozenset[str]) -> Iterator[Problem]:
     yield from _baseline(document)
@@ -52,11 +58,18 @@ def _patterns(document: Document) -> Iterator[Problem]:
     for path, entry in document.entries("routing", "task_types"):
         patterns = entry.get("patterns")
         for at, pattern in enumerate(patterns if isinstance(patterns, list) else ()):
-            reason = _fault(pattern) if isinstance(pattern, str) else None
-            if reason:
-                place = (*path, "patterns", at)
-                message = f"{document.source.shown(place, pattern)} is no regular expression: {reason}"
-                yield document.source.problem(place, message, "an expression that Python's `re` takes")
+            if isinstance(pattern, str):
+                yield from _pattern(document, (*path, "patterns", at), pattern)
+
+
+def _pattern(document: Document, path: Path, pattern: str) -> Iterator[Problem]:
+    shown, reason = document.source.shown(path, pattern), _fault(pattern)
+    if reason:
+        message = f"{shown} is no regular expression: {reason}"
+        yield document.source.problem(path, message, "an expression that Python's `re` takes")
+    elif _EXPLODES.search(_ESCAPES.sub("", pattern)):
+        expected = "one repeat, as in `a+` for `(a+)+`: some texts would stop the gateway for minutes"
+        yield document.source.problem(path, f"{shown} repeats what itself repeats", expected, severity="warning")
 
 
 def _fault(pattern: str) -> str | None:
