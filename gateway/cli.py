@@ -20,7 +20,7 @@ from rich.table import Table
 from gateway import __version__
 from gateway import config as configuration
 from gateway.api import Deployment, Json, RefusedError, ThriftgateError, Tier
-from gateway.compose import Gateway, known_plugins, load_plugins
+from gateway.compose import Gateway, known_plugins, load_config, load_plugins
 from gateway.compose import serve as serve_gateway
 from gateway.compose.plugins import roles_of
 from gateway.config import Config, ConfigError
@@ -84,6 +84,8 @@ def explain(request_file: Any, path: Path | None, as_json: bool) -> None:
     gateway = _offline(path)
     try:
         decision = _run(_decide(gateway, request_file.read()))
+    except ConfigError as error:  # a plugin that does not start
+        _exit_with_problems(error)
     except RefusedError as error:
         raise click.ClickException(f"{error.message} ({error.status} {error.code})") from error
     if as_json:
@@ -109,11 +111,7 @@ def models(path: Path | None) -> None:
 @_config
 def plugins(path: Path | None) -> None:
     """List the installed plugins, what each does, and which of them the configuration runs."""
-    config = _load(path)
-    try:
-        running = {plugin.entry.name: plugin.type for plugin in load_plugins(config)}
-    except ConfigError as error:
-        _exit_with_problems(error)
+    running = {plugin.entry.name: plugin.type for plugin in load_plugins(_load(path))}
     table = Table("plugin", "runs", "roles", "what it does", box=None, pad_edge=False)
     for name, entry in sorted(known_plugins().items()):
         table.add_row(
@@ -137,19 +135,14 @@ def init(target: Path) -> None:
 
 def _load(path: Path | None) -> Config:
     try:
-        return configuration.load(configuration.find(path), os.environ)
+        return load_config(configuration.find(path), os.environ)
     except ConfigError as error:
         _exit_with_problems(error)
 
 
 def _offline(path: Path | None) -> Gateway:
-    """A gateway that decides but calls no one, with its plugins' settings checked too."""
-    config = _load(path)
-    try:
-        load_plugins(config)
-    except ConfigError as error:
-        _exit_with_problems(error)
-    return Gateway(config, offline=True)
+    """A gateway that decides but calls no one."""
+    return Gateway(_load(path), offline=True)
 
 
 def _exit_with_problems(error: ConfigError) -> NoReturn:

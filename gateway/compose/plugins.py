@@ -9,11 +9,15 @@ from __future__ import annotations
 import asyncio
 import importlib
 import sys
-from collections.abc import Callable, Iterable
+import traceback
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
+from inspect import isabstract
+from pathlib import Path
 from typing import Any, TypeVar
 
+from gateway import config as configuration
 from gateway.api import (
     Event,
     Guard,
@@ -29,7 +33,7 @@ from gateway.api import (
     Verifier,
 )
 from gateway.cast import Cast, Seated
-from gateway.config import Config, ConfigError, PluginEntry, Problem, settings_of
+from gateway.config import Config, ConfigError, Draft, PluginEntry, Problem, did_you_mean, settings_of
 
 GROUP = "gateway.plugins"
 _START_SECONDS = 60.0
@@ -75,26 +79,39 @@ def known_plugins() -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group=GROUP)}
 
 
-def load_plugins(config: Config) -> tuple[Loaded, ...]:
+def load_config(path: Path, env: Mapping[str, str]) -> Config:
+    """The configuration, its plugins found and their settings checked. Raises `ConfigError` with every problem."""
+    return configuration.load(path, env, installed=_problems)
+
+
+def _problems(draft: Draft) -> tuple[Problem, ...]:
+    try:
+        load_plugins(draft)
+    except ConfigError as error:
+        return error.problems
+    return ()
+
+
+def load_plugins(config: Config | Draft) -> tuple[Loaded, ...]:
     """The plugins of a configuration, in its order. Raises `ConfigError` with every problem at its line."""
     loaded: list[Loaded] = []
     problems: list[Problem] = []
-    for index, entry in enumerate(config.plugins):
+    for entry in config.plugins:
         try:
-            plugin = _find(entry.name, config)
-        except Exception as error:  # noqa: BLE001  # importing runs the plugin's own code, which may raise anything
-            expected = "the name of an installed plugin, or module:Class"
-            problems.append(_problem(config, ("plugins", index), str(error) or type(error).__name__, expected))
-            continue
-        try:
-            loaded.append(Loaded(entry, plugin, settings_of(config, entry, plugin.Settings)))
+            plugin = _find(entry.name, config.plugin_path)
+            loaded.append(Loaded(entry, plugin, settings_of(config.source, entry, plugin.Settings)))
+            if entry.fail is not None and Guard not in plugin.__mro__:
+                message = f"`fail` is for guards, and `{entry.name}` is none"
+                problems.append(config.source.problem((*entry.path, "fail"), message, "no `fail` here", key=True))
+        except _UnusableError as error:
+            problems.append(config.source.problem(entry.path[:2], error.message, error.expected))
         except ConfigError as error:
             problems += error.problems
     for role in _ONE_OF_A_KIND:
         players = [plugin.entry.name for plugin in loaded if role in plugin.roles]
         if len(players) > 1:
             message = f"{' and '.join(players)} both want to be the {role}"
-            problems.append(_problem(config, ("plugins",), message, f"one {role}"))
+            problems.append(config.source.problem(("plugins",), message, f"one {role}"))
     if problems:
         raise ConfigError(problems)
     return tuple(loaded)
@@ -127,29 +144,73 @@ def _seats(pairs: list[tuple[Loaded, Plugin]], role: type[RoleT]) -> tuple[Seate
     )
 
 
-def _find(name: str, config: Config) -> type[Plugin]:
+class _UnusableError(Exception):
+    """Why a plugin cannot be used, and what was `expected`."""
+
+    def __init__(self, message: str, expected: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.expected = expected
+
+
+def _find(name: str, folder: Path) -> type[Plugin]:
     module, colon, attribute = name.partition(":")
-    if colon:
-        folder = str(config.plugin_path.resolve())
-        if config.plugin_path.is_dir() and folder not in sys.path:
-            sys.path.append(folder)
-        found = getattr(importlib.import_module(module), attribute, None)
-    else:
-        entry = known_plugins().get(name)
-        if entry is None:
-            raise LookupError(f"no plugin `{name}` is installed; there are {', '.join(sorted(known_plugins()))}")
-        found = entry.load()
+    found = _own(module, attribute, folder) if colon else _installed(name)
     if not (isinstance(found, type) and issubclass(found, Plugin)):
-        raise TypeError(f"`{name}` is not a gateway.api.Plugin")
-    if not roles_of(found):
-        raise TypeError(f"`{name}` plays none of the roles {', '.join(ROLES)}")
+        raise _UnusableError(f"`{name}` is not a gateway.api.Plugin", "a class that subclasses `Plugin` and its roles")
+    roles = roles_of(found)
+    if not roles:
+        raise _UnusableError(f"`{name}` plays no role", f"a subclass of one of {', '.join(ROLES)}")
+    if isabstract(found):
+        methods = [one for one in dir(found) if getattr(getattr(found, one), "__isabstractmethod__", False)]
+        lacking = ", ".join(f"`{method}`" for method in methods)
+        raise _UnusableError(f"`{name}` has no {lacking}", f"the method of each of its roles: {', '.join(roles)}")
     if issubclass(found, Listener) and not _are_events(found.events):
-        raise TypeError(f"`{name}.events` is not a tuple of events")
+        raise _UnusableError(f"`{name}.events` names no events", "a tuple of classes of events")
     return found
 
 
 def _are_events(given: object) -> bool:
     return isinstance(given, tuple) and all(isinstance(kind, type) and issubclass(kind, Event) for kind in given)
+
+
+def _installed(name: str) -> object:
+    known = known_plugins()
+    if name not in known:
+        message = f"no plugin `{name}` is installed{did_you_mean(name, known)}"
+        raise _UnusableError(message, f"one of {', '.join(sorted(known))}, or `module:Class`")
+    return _imported(name, known[name].load)
+
+
+def _own(module: str, attribute: str, folder: Path) -> object:
+    """A class out of the import path or out of the folder, which comes behind it."""
+    place = str(folder.resolve())
+    if folder.is_dir() and place not in sys.path:
+        sys.path.append(place)
+    importlib.invalidate_caches()  # the file may be newer than the last look into its folder
+    loaded = _imported(f"{module}:{attribute}", lambda: importlib.import_module(module), module)
+    if not hasattr(loaded, attribute):
+        near = did_you_mean(attribute, (name for name, value in vars(loaded).items() if isinstance(value, type)))
+        raise _UnusableError(f"`{module}:{attribute}`: the module has no `{attribute}`{near}", "one of its classes")
+    return getattr(loaded, attribute)
+
+
+def _imported(name: str, load: Callable[[], object], module: str = "") -> object:
+    try:
+        return load()
+    except (Exception, SystemExit) as error:  # importing runs the plugin's own code, which may do anything
+        if isinstance(error, ModuleNotFoundError) and error.name == module:
+            expected = "a module in the folder `plugin_path`, or on Python's import path"
+            raise _UnusableError(f"`{name}`: there is no module `{module}`", expected) from error
+        raise _UnusableError(f"`{name}` cannot be imported: {type(error).__name__}: {error}{_where(error)}") from error
+
+
+def _where(error: BaseException) -> str:
+    """` (file.py, line 3)`; a syntax error says it itself."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if isinstance(error, SyntaxError) or not frames:
+        return ""
+    return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})"
 
 
 async def start(loaded: Loaded, host: Host, config: Config) -> Plugin:
@@ -159,11 +220,6 @@ async def start(loaded: Loaded, host: Host, config: Config) -> Plugin:
         async with asyncio.timeout(_START_SECONDS):
             await plugin.start()
     except Exception as error:
-        what = f"`{loaded.entry.name}` does not start: {type(error).__name__}: {error}"
-        raise ConfigError([_problem(config, loaded.entry.path, what, "")]) from error
+        message = f"`{loaded.entry.name}` does not start: {type(error).__name__}: {error}"
+        raise ConfigError([config.source.problem(loaded.entry.path, message)]) from error
     return plugin
-
-
-def _problem(config: Config, place: tuple[Any, ...], message: str, expected: str) -> Problem:
-    line, column = config.locate(place)
-    return Problem(path=config.path, line=line, column=column, message=message, expected=expected, severity="error")

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from aiohttp import web
 
-from gateway import config as configuration
 from gateway.compose.assembly import Gateway
+from gateway.compose.plugins import load_config
 from gateway.config import Config, ConfigError
 from gateway.server.app import create_app
 from gateway.server.front import IN_FLIGHT
@@ -33,7 +33,7 @@ async def serve(
     Raises `ConfigError` for a bad file, `ThriftgateError` for a ledger that cannot be opened, `OSError` for an address
     that cannot be listened on.
     """
-    config = configuration.load(path, os.environ)
+    config = load_config(path, os.environ)
     gateway = Gateway(config)
     await gateway.start()
     app = create_app(gateway, gateway.surface_routes())
@@ -86,7 +86,7 @@ async def _until_told(gateway: Gateway, path: Path) -> None:
 async def reload_file(gateway: Gateway, path: Path) -> None:
     """Put the file in force. A bad one is told in the log and to the listeners, and changes nothing."""
     try:
-        config = await asyncio.to_thread(configuration.load, path, os.environ)
+        config = await asyncio.to_thread(load_config, path, os.environ)
         for name, old, new in _fixed_at_start(gateway.config, config):
             if old != new:
                 log.warning("%s changed; the gateway keeps %s until it is started again", name, old)

@@ -12,7 +12,7 @@ from gateway.config.checks import key_digest, plugin_parts
 from gateway.config.document import Document
 from gateway.config.problems import Problem
 from gateway.config.schema import FactorsSection, FileSchema, ModelSection, RoutingSection
-from gateway.config.values import MASTER, Budget, Config, PluginEntry, Server, VirtualKey
+from gateway.config.values import MASTER, Budget, Config, Draft, PluginEntry, Server, VirtualKey
 
 
 def build(document: Document, schema: FileSchema, inherited: RoutingSection, warnings: tuple[Problem, ...]) -> Config:
@@ -118,15 +118,28 @@ def _key(document: Document, path: Path, name: str, *, budget: str | None = None
     )
 
 
+def draft(document: Document) -> Draft:
+    """What can be used of the plugins' part; the rest of it is the checks' problem."""
+    folder = document.at("plugin_path")
+    usable = (
+        FilePath(folder)
+        if isinstance(folder, str) and folder
+        else FilePath(FileSchema.model_fields["plugin_path"].default)
+    )
+    return Draft(tuple(_plugins(document)), usable, document.source)
+
+
 def _plugins(document: Document) -> Iterator[PluginEntry]:
     entries = document.at("plugins")
-    for at, entry in enumerate(entries or ()):
+    for at, entry in enumerate(entries if isinstance(entries, list) else ()):
         name, settings = plugin_parts(entry)
-        path: Path = ("plugins", at, str(name)) if isinstance(entry, dict) else ("plugins", at)
+        if name is None or not isinstance(settings, dict | None):
+            continue
+        path: Path = ("plugins", at, name) if isinstance(entry, dict) else ("plugins", at)
         given = {key: _text(value) for key, value in (settings or {}).items()}
         fail: Literal["open", "closed"] | None = given.pop("fail", None)
         yield PluginEntry(
-            name=str(name),
+            name=name,
             settings=MappingProxyType(given),
             fail=fail,
             line=document.source.locate(("plugins", at)).line,

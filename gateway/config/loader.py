@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path as FilePath
 
 from pydantic import ValidationError
 
-from gateway.config.building import build
+from gateway.config.building import build, draft
 from gateway.config.checks import crosscheck
 from gateway.config.document import Document, read
 from gateway.config.problems import ConfigError, Problem
 from gateway.config.schema import FileSchema, RoutingSection
-from gateway.config.values import Config
+from gateway.config.values import Config, Draft
 from gateway.config.wording import problems as worded
 
 _HERE = FilePath(__file__).parent
@@ -32,11 +32,15 @@ def find(explicit: FilePath | None = None) -> FilePath:
     return local if local.is_file() else shipped()
 
 
-def load(path: FilePath, env: Mapping[str, str]) -> Config:
-    """Raises `ConfigError`, and nothing else, with all that is wrong."""
+def load(
+    path: FilePath, env: Mapping[str, str], *, installed: Callable[[Draft], Iterable[Problem]] = lambda _: ()
+) -> Config:
+    """Raises `ConfigError`, and nothing else, with all that is wrong. `installed` says what is wrong with the plugins
+    that the file names, which this room cannot tell."""
     document = read(path, env)
     inherited = _inherited(document)
-    found = [*document.problems, *_one_a_place(crosscheck(document, frozenset(inherited.task_types or {})))]
+    checked = [*crosscheck(document, frozenset(inherited.task_types or {})), *installed(draft(document))]
+    found = [*document.problems, *_one_a_place(checked)]
     told = {(problem.line, problem.column) for problem in found if problem.severity == "error"}
     try:
         schema = FileSchema.model_validate(document.value)

@@ -7,15 +7,16 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from gateway.config.problems import ConfigError
-from gateway.config.values import Config, PluginEntry
+from gateway.config.source import Source
+from gateway.config.values import PluginEntry
 from gateway.config.wording import problems as worded
 
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
 
 
-def settings_of(config: Config, entry: PluginEntry, schema: type[SettingsT]) -> SettingsT:
+def settings_of(source: Source, entry: PluginEntry, schema: type[SettingsT]) -> SettingsT:
     """Raises `ConfigError` with every problem at its line and column."""
     try:
         return schema.model_validate(dict(entry.settings))
     except ValidationError as error:
-        raise ConfigError(worded(error, config.source, schema, entry.path)) from None
+        raise ConfigError(worded(error, source, schema, entry.path)) from None

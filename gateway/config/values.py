@@ -89,6 +89,15 @@ class PluginEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Draft:
+    """The plugins that a file names, whatever else is wrong with it."""
+
+    plugins: tuple[PluginEntry, ...]
+    plugin_path: FilePath
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """A whole, valid tiers.yaml.
 

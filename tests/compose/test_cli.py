@@ -95,7 +95,7 @@ def test_every_problem_is_shown_with_its_place_and_the_exit_code_is_2(home):
     *problems, count = result.stderr.strip().splitlines()
     assert count == f"{len(problems)} problems"
     places = [problem.split(" ", 1)[0] for problem in problems]
-    assert places == ["tiers.yaml:2:9:", "tiers.yaml:3:3:", "tiers.yaml:9:18:"]
+    assert places == ["tiers.yaml:2:9:", "tiers.yaml:3:3:", "tiers.yaml:9:18:", "tiers.yaml:12:16:"]
     assert "max_attempts" in problems[1]
     assert "sk-in-the-file" not in result.output
 
@@ -178,6 +178,20 @@ def test_a_request_that_would_be_refused_says_why(config, stdin, said):
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: ")
     assert said in result.stderr
+
+
+def test_a_plugin_that_does_not_start_is_told_as_a_problem(home, config):
+    (home / "plugins").mkdir()
+    (home / "plugins" / "bad_of_cli.py").write_text(
+        "from gateway.api import Guard, Plugin\n"
+        "class Bad(Plugin, Guard):\n"
+        "    async def check(self, request, call): ...\n"
+        "    async def start(self): raise OSError('no luck')\n"
+    )
+    config.write_text(tiers_yaml("http://127.0.0.1:9/v1", plugins=["bad_of_cli:Bad"]), encoding="utf-8")
+    result = run("explain", "-", stdin=json.dumps(REQUEST))
+    assert result.exit_code == 2
+    assert "error: `bad_of_cli:Bad` does not start: OSError: no luck" in result.stderr
 
 
 def test_a_request_file_that_is_not_there(config):

@@ -26,7 +26,7 @@ class Strict(Settings):
 
 def test_valid_settings_become_the_schema(config: Load) -> None:
     loaded = config("plugins: [{a: {level: '${LEVEL}', words: [x], fail: open}}]", LEVEL="3")
-    assert settings_of(loaded, loaded.plugins[0], Tuning) == Tuning(level=3, words=("x",))
+    assert settings_of(loaded.source, loaded.plugins[0], Tuning) == Tuning(level=3, words=("x",))
 
 
 def test_every_problem_has_its_line(config: Load) -> None:
@@ -34,7 +34,7 @@ def test_every_problem_has_its_line(config: Load) -> None:
         "plugins:\n- b\n- a:\n    level: high\n    wrds: []\n    url: 5\n    either: x\n    shares: 5\n    pair: b\n"
     )
     with pytest.raises(ConfigError) as caught:
-        settings_of(loaded, loaded.plugins[1], Tuning)
+        settings_of(loaded.source, loaded.plugins[1], Tuning)
     level, words, url, *either, shares, pair = caught.value.problems
     assert str(level).endswith(":4:12: error: `plugins[1].a.level` is `high`; expected a whole number")
     assert ":5:5: error: unknown key `wrds` (did you mean `words`?); expected one of" in str(words)
@@ -47,5 +47,5 @@ def test_every_problem_has_its_line(config: Load) -> None:
 def test_missing_settings_are_said_where_the_plugin_is_named(config: Load) -> None:
     loaded = config("plugins:\n- a\n")
     with pytest.raises(ConfigError) as caught:
-        settings_of(loaded, loaded.plugins[0], Strict)
+        settings_of(loaded.source, loaded.plugins[0], Strict)
     assert str(caught.value).endswith("tiers.yaml:2:3: error: `needed` is missing; expected a number")

@@ -19,7 +19,7 @@ def check_plugins(document: Document) -> Iterator[Problem]:
     for at, entry in enumerate(entries if isinstance(entries, list) else ()):
         path: Path = ("plugins", at)
         name, settings = plugin_parts(entry)
-        if name is None or not _PLUGIN.fullmatch(name):
+        if name is None:
             expected = "`its_name`, `module:Class`, or a mapping of one such name to its settings"
             yield document.source.problem(path, "this names no plugin", expected)
             continue
@@ -42,9 +42,7 @@ def check_plugins(document: Document) -> Iterator[Problem]:
 
 def plugin_parts(entry: Any) -> tuple[str | None, Any]:
     """The name and the settings of an entry of `plugins`; no name where it is none."""
-    if isinstance(entry, str):
-        return str(entry), None
-    if isinstance(entry, dict) and len(entry) == 1:
-        name, settings = next(iter(entry.items()))
-        return name, settings
+    name, settings = next(iter(entry.items())) if isinstance(entry, dict) and len(entry) == 1 else (entry, None)
+    if isinstance(name, str) and _PLUGIN.fullmatch(name):
+        return str(name), settings
     return None, None
