@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from aiohttp import web
@@ -17,10 +17,12 @@ from gateway.config import Config, ConfigError
 from gateway.server.app import create_app
 from gateway.server.front import IN_FLIGHT
 
-_POLL_SECONDS = 1.0
+_POLL_SECONDS = 0.5
 _DRAIN_POLL_SECONDS = 0.05
 _KEEPALIVE_SECONDS = 75.0
 _LAST_SECONDS = 2.0  # for what is still in flight when the drain is over
+
+Fixed = Mapping[str, object]
 
 log = logging.getLogger("thriftgate")
 
@@ -44,7 +46,9 @@ async def serve(
         await site.start()
         await gateway.load_providers()
         announce(gateway, _address(runner))
-        await _until_told(gateway, path)
+        overridden = {"server.host": host, "server.port": port}
+        fixed = {name: value for name, value in fixed_at_start(config).items() if overridden.get(name) is None}
+        await _until_told(gateway, path, fixed)
         await _drain(gateway, app, config.server.drain_seconds)
     finally:
         await runner.cleanup()
@@ -63,33 +67,52 @@ def app_runner(app: web.Application) -> web.AppRunner:
     )
 
 
-async def _until_told(gateway: Gateway, path: Path) -> None:
+async def _until_told(gateway: Gateway, path: Path, fixed: Fixed) -> None:
     """Reload on change and on SIGHUP until told to stop."""
     stop, hup = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, hup.set)
-    seen = _fingerprint(path)
+    file = WatchedFile(path)
     while not stop.is_set():
         waits = [asyncio.ensure_future(event.wait()) for event in (stop, hup)]
         await asyncio.wait(waits, timeout=_POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:
             wait.cancel()
-        now = _fingerprint(path)
-        if hup.is_set() or now != seen:
+        if file.changed() or hup.is_set():
             hup.clear()
-            seen = now
-            await reload_file(gateway, path)
+            await reload_file(gateway, path, fixed)
 
 
-async def reload_file(gateway: Gateway, path: Path) -> None:
+class WatchedFile:
+    """Tells once of each change of a file, after it has come to rest: half of a file that is still being written may
+    be valid, and lack the keys."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._told = self._before = self._fingerprint()
+
+    def changed(self) -> bool:
+        """Whether it is another than was told last, and the same as at the last call."""
+        before, self._before = self._before, self._fingerprint()
+        if self._before != before or self._before == self._told:
+            return False
+        self._told = self._before
+        return True
+
+    def _fingerprint(self) -> tuple[int, int, int] | None:
+        try:
+            stat = self._path.stat()
+        except OSError:
+            return None
+        return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
+async def reload_file(gateway: Gateway, path: Path, fixed: Fixed) -> None:
     """Put the file in force. A bad one is told in the log and to the listeners, and changes nothing."""
     try:
         config = await asyncio.to_thread(load_config, path, os.environ)
-        for name, old, new in _fixed_at_start(gateway.config, config):
-            if old != new:
-                log.warning("%s changed; the gateway keeps %s until it is started again", name, old)
         await gateway.reload(config)
     except ConfigError as error:
         log.error("%s is bad, the old configuration stays in force:\n%s", path, error)  # noqa: TRY400  # no traceback
@@ -98,19 +121,23 @@ async def reload_file(gateway: Gateway, path: Path) -> None:
     except Exception:  # the last line of defence: a reload must never end a gateway that serves
         log.exception("%s could not be put in force, the old configuration stays", path)
         return
+    wanted = fixed_at_start(config)
+    for name, value in fixed.items():
+        if wanted[name] != value:
+            log.warning("%s is another now; it stays %s until the gateway is started again", name, value)
     for warning in config.warnings:
         log.warning("%s", warning)
     log.info("%s is in force", path)
 
 
-def _fixed_at_start(old: Config, new: Config) -> list[tuple[str, object, object]]:
-    """What a reload cannot change: name, old and new value."""
-    return [
-        ("ledger.url", old.ledger_url, new.ledger_url),
-        ("state.url", old.state_url, new.state_url),
-        ("server.host", old.server.host, new.server.host),
-        ("server.port", old.server.port, new.server.port),
-    ]
+def fixed_at_start(config: Config) -> Fixed:
+    """What a reload cannot change, by its name in the file."""
+    return {
+        "ledger.url": config.ledger_url,
+        "state.url": config.state_url,
+        "server.host": config.server.host,
+        "server.port": config.server.port,
+    }
 
 
 async def _drain(gateway: Gateway, app: web.Application, seconds: float) -> None:
@@ -122,14 +149,6 @@ async def _drain(gateway: Gateway, app: web.Application, seconds: float) -> None
         await asyncio.sleep(_DRAIN_POLL_SECONDS)
     if app[IN_FLIGHT].count:
         log.warning("%d calls were still in flight after %g seconds", app[IN_FLIGHT].count, seconds)
-
-
-def _fingerprint(path: Path) -> tuple[int, int, int] | None:
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
 def _address(runner: web.AppRunner) -> str:

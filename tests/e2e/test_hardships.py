@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from gateway.api import Listener, TierUpgraded
-from gateway.compose.serve import reload_file
+from gateway.compose.serve import fixed_at_start, reload_file
 from gateway.money import LedgerError
 from gateway.testing import Running, running, tiers_yaml
 from gateway.upstream.scripted_dialects import Counts
@@ -283,7 +283,7 @@ async def test_a_reload_that_fails_in_a_plugin_leaves_the_old_configuration_in_f
         before = gateway.gateway.pipeline
         path = home / "tiers.yaml"
         path.write_text(text().replace("plugins: []", f"plugins: ['{plugin}']"))
-        await reload_file(gateway.gateway, path)
+        await reload_file(gateway.gateway, path, fixed_at_start(gateway.gateway.config))
         assert gateway.gateway.pipeline is before
         assert (await post(gateway, {"model": "small", "messages": HELLO}))[0] == 200
 
@@ -297,7 +297,7 @@ async def test_a_budget_that_is_gone_ends_no_call_in_flight(text, home, upstream
             await asyncio.sleep(0.01)
         path = home / "tiers.yaml"
         path.write_text(text())
-        await reload_file(gateway.gateway, path)
+        await reload_file(gateway.gateway, path, fixed_at_start(gateway.gateway.config))
         assert (await asking)[0] == 200
         assert (await record_of(gateway))["budget"] == "default"
 
