@@ -57,8 +57,8 @@ class Exchange:
 
     def fail(self, error: UpstreamError) -> None:
         self.ended, self.status = time.monotonic(), error.status
-        self.result = error.code or error.fault
-        self.billable = error.fault not in ("connect", "status")
+        self.result = wire.upstream_code(error)
+        self.billable = error.fault not in ("request", "connect", "status")
 
     def abort(self) -> None:
         """The caller left or the deadline passed while the upstream worked."""

@@ -202,10 +202,11 @@ class Forward:
         """Seconds to wait before the same deployment is asked again; `None`: do not ask it again."""
         if not error.retryable or tried >= _TRIES_PER_DEPLOYMENT or len(call.exchanges) >= self._rules.max_attempts:
             return None
-        if more and (error.status == 429 or error.fault in ("connect", "timeout")):
+        told = error.retry_after or 0.0
+        if more and (told or error.status == 429 or error.fault in ("connect", "timeout")):
             return None  # another deployment can serve now: waiting for this one helps nobody
         backoff = _BACKOFF * 2 ** (tried - 1) * random.uniform(0.5, 1.0)  # noqa: S311  # jitter, no secret
-        wait = max(backoff, error.retry_after or 0.0)
+        wait = max(backoff, told)
         left = call.deadline - asyncio.get_running_loop().time()
         return wait if wait <= min(_LONGEST_WAIT, left) else None
 
@@ -269,7 +270,7 @@ def _check_complete(meter: wire.StreamMeter) -> None:
 
 def _too_slow(seconds: float) -> UpstreamError:
     return UpstreamError(
-        f"The upstream gave nothing of its answer within {seconds:.0f} seconds.",
+        f"it gave nothing of its answer within {seconds:g} seconds",
         fault="timeout",
         retryable=True,
         elsewhere=True,

@@ -210,7 +210,7 @@ def outcome_of(error: BaseException, call: Call) -> Outcome:
         return Refused(status=error.status, code=error.code, message=error.message)
     if isinstance(error, UpstreamError):
         status, body, _ = wire.error_body(error)
-        code = body["error"]["code"] or error.fault
+        code = body["error"]["code"] or wire.upstream_code(error)
         return Failed(status=status, code=code, message=error.message, committed=call.reply is not None)
     if isinstance(error, asyncio.CancelledError | ConnectionResetError | GeneratorExit):
         return Cancelled("streaming" if call.reply is not None else "waiting")

@@ -84,6 +84,7 @@ class Unavailable(RefusedError):
 
 
 UpstreamFault = Literal[
+    "request",  # cannot be put into the upstream's words: nothing was sent
     "connect",  # never reached: nothing was sent
     "timeout",
     "reset",  # broke off, before or in the answer

@@ -8,7 +8,7 @@ import logging
 from aiohttp import web
 
 from gateway import wire
-from gateway.api import Caller, Outcome, RefusedError
+from gateway.api import Caller, Outcome, RefusedError, UpstreamError
 from gateway.call import Call, Reply
 from gateway.forward import deadline_passed
 from gateway.pipeline import Pipeline, completed, outcome_of
@@ -74,8 +74,8 @@ async def _say_last(request: web.Request, response: web.StreamResponse, fault: B
     """End a stream: with the fault, if there was one, and in any case with `[DONE]`."""
     last = wire.DONE
     if fault is not None:
-        status, body, _ = wire.error_body(fault)
-        if status == web.HTTPInternalServerError.status_code:
+        _, body, _ = wire.error_body(fault)
+        if not isinstance(fault, RefusedError | UpstreamError):
             log.error("request %s failed inside the gateway", id, exc_info=fault)
         last = wire.error_event(body) + wire.DONE
     try:

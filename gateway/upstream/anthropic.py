@@ -12,7 +12,7 @@ from gateway.upstream.chunks import Chunks
 from gateway.upstream.faults import broken
 from gateway.upstream.plain import plain_answer
 from gateway.upstream.providers import BASES, provider_class
-from gateway.upstream.shaping import Answered, FieldMap, Preparation, Shaped, Unlogged, addresses, events_of, parts
+from gateway.upstream.shaping import Answered, FieldMap, Preparation, Shaped, Unlogged, events_of
 
 _PATH = "/v1/messages"
 
@@ -36,13 +36,8 @@ class Anthropic:
         self._filter_betas = betas.update_request_with_filtered_beta
         self._names_key: str = transformation.ANTHROPIC_TOOL_NAME_REVERSE_MAP_KEY
 
-    def fits(self, body: Json) -> bool:
-        """Not where litellm would fetch something from the network: images behind `http://` (Anthropic itself fetches
-        `https://` alone), and addresses where file data should be. `acompletion` fetches without stopping the loop."""
-        for part in parts(body):
-            for where in addresses(part):
-                if where.startswith("http://") or (where.startswith("http") and part.get("type") != "image_url"):
-                    return False
+    def fits(self, _body: Json) -> bool:
+        """Anthropic keeps what it caches by itself, so the class needs nothing around it."""
         return True
 
     def shape(self, body: Json, *, stream: bool) -> Shaped:

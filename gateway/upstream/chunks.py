@@ -7,7 +7,7 @@ import uuid
 from typing import Any
 
 from gateway.api import Json
-from gateway.upstream.plain import drop_hollow, settle_usage
+from gateway.upstream.plain import drop_hollow, settle_call, settle_usage
 from gateway.wire import DONE, dumps
 
 
@@ -35,7 +35,7 @@ class Chunks:
             delta.pop("content", None)
         drop_hollow(delta)
         for call in delta.get("tool_calls") or ():
-            _settle_call(call)
+            settle_call(call)
         if delta:
             events.append(self._chunk(delta, index))
         return events
@@ -77,12 +77,3 @@ class Chunks:
             }
             self._head = b"data: " + dumps(head)[:-1] + b',"choices":['
         return self._head
-
-
-def _settle_call(call: Json) -> None:
-    """A call's later pieces carry its index and their arguments alone."""
-    if not call.get("id"):
-        call.pop("id", None)
-        call.pop("type", None)
-        if not call["function"].get("name"):
-            call["function"].pop("name", None)

@@ -7,6 +7,7 @@ Who may try again follows from whose fault it is:
     the upstream's state      408, 409, 425, 429, 5xx           again, and elsewhere
     the way there             connect, timeout, reset           again, and elsewhere
     not an answer             protocol                          again, and elsewhere
+    not to be said there      request                           not again, but elsewhere
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from email.utils import parsedate_to_datetime
 import orjson
 
 from gateway.api import UpstreamError, UpstreamFault
+from gateway.wire import FAULT_CODES
 
 MAX_MESSAGE = 600
 MAX_RETRY_AFTER = 24 * 3600.0
@@ -92,16 +94,7 @@ def _code(status: int, said: Said) -> str | None:
 
 def broken(fault: UpstreamFault, message: str, *, code: str | None = None, retryable: bool = True) -> UpstreamError:
     """The error for a call that ended without an error status: no connection, no time left, no sense."""
-    return UpstreamError(message, fault=fault, code=code or _FAULT_CODES[fault], retryable=retryable, elsewhere=True)
-
-
-_FAULT_CODES: Mapping[UpstreamFault, str] = {
-    "connect": "upstream_unreachable",
-    "timeout": "upstream_timeout",
-    "reset": "upstream_reset",
-    "protocol": "upstream_protocol",
-    "status": "upstream_error",
-}
+    return UpstreamError(message, fault=fault, code=code or FAULT_CODES[fault], retryable=retryable, elsewhere=True)
 
 
 def in_band(error: object, *, secret: str | None = None) -> UpstreamError:

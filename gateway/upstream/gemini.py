@@ -18,7 +18,6 @@ from gateway.upstream.shaping import (
     Preparation,
     Shaped,
     Unlogged,
-    addresses,
     events_of,
     messages,
     parts,
@@ -49,13 +48,8 @@ class Gemini:
 
     def fits(self, body: Json) -> bool:
         """Not where `acompletion` makes calls of its own first: for `cache_control` it keeps a cached content at
-        Google's, and it fetches media from behind an address."""
-        if any("cache_control" in message for message in messages(body)):
-            return False
-        return not any(
-            "cache_control" in part or any(where.startswith(("http", "gs://")) for where in addresses(part))
-            for part in parts(body)
-        )
+        Google's."""
+        return not any("cache_control" in item for item in (*messages(body), *parts(body)))
 
     def shape(self, body: Json, *, stream: bool) -> Shaped:
         given = self._prepare(body)

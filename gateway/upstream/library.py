@@ -12,6 +12,7 @@ import logging
 import os
 import sys
 from types import ModuleType
+from typing import Never
 
 # Read by litellm while it is being imported, so they have to stand before:
 _ENVIRONMENT = {
@@ -26,7 +27,11 @@ def load() -> ModuleType:
     """Imports litellm and makes it quiet, patient and private. Blocks for seconds: call it in a thread."""
     os.environ.update(_ENVIRONMENT)
     import litellm  # noqa: PLC0415  # seconds long: only when serving
+    from litellm.litellm_core_utils import url_utils  # noqa: PLC0415  # as above
 
+    # Where a provider takes media as data only, it fetches them from whatever address a request names. All of its
+    # fetching passes here.
+    url_utils.validate_url = _fetch_nothing
     litellm.suppress_debug_info = True
     litellm.set_verbose = False
     litellm.turn_off_message_logging = True
@@ -51,6 +56,12 @@ def load() -> ModuleType:
     gc.freeze()
     module: ModuleType = litellm
     return module
+
+
+def _fetch_nothing(_url: str) -> Never:
+    from litellm.litellm_core_utils.url_utils import SSRFError  # noqa: PLC0415  # loaded by now
+
+    raise SSRFError("no address out of a request is fetched")
 
 
 def warm(litellm: ModuleType) -> None:

@@ -28,10 +28,23 @@ def plain_chunk(chunk: Any) -> Json:
     for choice in choices:
         choice.setdefault("finish_reason", None)
         drop_hollow(choice)
-        drop_hollow(choice.get("delta", {}))
+        delta = choice.get("delta", {})
+        drop_hollow(delta)
+        for call in delta.get("tool_calls") or ():
+            settle_call(call)
     if "usage" in plain and not any(choice.get("delta") or choice["finish_reason"] for choice in choices):
         plain["choices"] = []  # as OpenAI sends it; litellm adds an empty choice
     return plain
+
+
+def settle_call(call: Json) -> None:
+    """A streamed call's later pieces carry its index and their arguments alone."""
+    if not call.get("id"):
+        call.pop("id", None)
+        call.pop("type", None)
+        function = call.get("function", {})
+        if not function.get("name"):
+            function.pop("name", None)
 
 
 def drop_hollow(item: Json) -> None:

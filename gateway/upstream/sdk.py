@@ -16,7 +16,7 @@ from gateway.upstream.answers import Streamed, Timeouts, Whole
 from gateway.upstream.faults import broken
 from gateway.upstream.fields import FIELDS, copied
 from gateway.upstream.plain import plain_answer, plain_chunk
-from gateway.upstream.providers import BASES, provider_class
+from gateway.upstream.providers import BASES, RELAYED, TRANSLATED, provider_class
 from gateway.upstream.sdk_errors import translated
 from gateway.wire import DONE, dumps
 
@@ -48,13 +48,15 @@ class Sdk:
         arguments = arguments_for(litellm, deployment, body, stream=stream)
         arguments["timeout"] = max(within, self.timeouts.idle) if stream else within
         arguments["extra_headers"] = {"x-client-request-id": request_id}
+        sending: list[Any] = []
+        arguments["logger_fn"] = sending.append  # which litellm calls right before it calls the upstream
         try:
             async with asyncio.timeout(within):
                 return await litellm.acompletion(**arguments)
         except TimeoutError:
             raise broken("timeout", f"the upstream did not answer within {within:g} s") from None
         except Exception as error:  # noqa: BLE001  # litellm lets through whatever its providers' code raises
-            raise translated(error, secret=deployment.api_key) from None
+            raise translated(error, secret=deployment.api_key, sent=bool(sending)) from None
 
     async def _events(self, chunks: Any, secret: str | None) -> AsyncGenerator[list[bytes], None]:
         iterator = aiter(chunks)
@@ -98,7 +100,7 @@ def arguments_for(litellm: ModuleType, deployment: Deployment, body: Json, *, st
         **arguments,
         "model": f"{deployment.provider}/{deployment.upstream_model}",
         "messages": given.get("messages") or [],
-        "api_key": deployment.api_key,
+        "api_key": deployment.api_key or _no_key(deployment),
         "api_base": deployment.api_base or BASES.get(deployment.provider),
         "stream": stream,
         "stream_options": {"include_usage": True} if stream else None,
@@ -107,6 +109,12 @@ def arguments_for(litellm: ModuleType, deployment: Deployment, body: Json, *, st
         "drop_params": True,
         "no-log": True,
     }
+
+
+def _no_key(deployment: Deployment) -> str | None:
+    """Without a key litellm takes one out of the environment, and would send it to whatever address is configured. Only
+    providers that may have no key in one word are left to find their credentials so."""
+    return "none" if deployment.provider in RELAYED | TRANSLATED else None
 
 
 def _speaks_openai(litellm: ModuleType, deployment: Deployment) -> bool:

@@ -7,7 +7,7 @@ by its own functions. `tests/upstream/test_translated_contract.py` compares the 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -173,18 +173,6 @@ def parts(body: Json) -> Iterator[Json]:
         for part in content if isinstance(content, list) else ():
             if isinstance(part, dict):
                 yield part
-
-
-def addresses(part: Json) -> Iterable[str]:
-    """Wherever a part may point to something outside of the body."""
-    for holder in (part, part.get("image_url"), part.get("file"), part.get("source"), part.get("video_url")):
-        if isinstance(holder, str):
-            yield holder
-        elif isinstance(holder, dict):
-            for name in ("url", "file_data", "file_id", "image_url"):
-                value = holder.get(name)
-                if isinstance(value, str):
-                    yield value
 
 
 def events_of(chunks: Chunks, chunk: Any) -> list[bytes]:

@@ -64,7 +64,7 @@ class Translated:
         try:
             return dialect.shape(body, stream=stream)
         except Exception as error:  # noqa: BLE001  # litellm lets through whatever its providers' code raises
-            raise translated(error, secret=deployment.api_key) from None
+            raise translated(error, secret=deployment.api_key, sent=False) from None
 
     async def _send(self, shaped: Shaped, deployment: Deployment, request_id: str) -> Reply:
         headers = {**shaped.headers, "x-client-request-id": request_id}

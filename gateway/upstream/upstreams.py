@@ -107,8 +107,7 @@ class Upstreams:
         """`provider`: litellm's class shapes the call, our own client carries it, and the answer is relayed byte for
         byte or translated by the class. `sdk`: litellm does all of it.
 
-        A request that the class cannot shape alone (media to be fetched, Gemini's cached contents) goes by the SDK
-        lane whatever this says.
+        A request that the class cannot shape alone (Gemini's cached contents) goes by the SDK lane whatever this says.
         """
         proven = deployment.provider in RELAYED or deployment.provider in TRANSLATED
         return "provider" if proven and deployment.transport == "auto" else "sdk"

@@ -5,7 +5,7 @@ from gateway.wire.chat import parse, parts_of, wants_usage
 from gateway.wire.codec import dumps, length, loads
 from gateway.wire.demands import CacheMarks, cache_marks, choices, has_media, media_count, needs, service_tier
 from gateway.wire.edits import apply, edited
-from gateway.wire.errors import error_body, error_object
+from gateway.wire.errors import FAULT_CODES, error_body, error_object, upstream_code
 from gateway.wire.headers import decision_headers, money_headers, record_headers
 from gateway.wire.hints import conversation_key, session_key
 from gateway.wire.meter import StreamMeter
@@ -15,6 +15,7 @@ __all__ = [
     "CacheMarks",
     "AnswerParts",
     "DONE",
+    "FAULT_CODES",
     "SseSplitter",
     "StreamMeter",
     "answer_parts",
@@ -44,6 +45,7 @@ __all__ = [
     "service_tier",
     "session_key",
     "stream_error",
+    "upstream_code",
     "wants_usage",
     "with_data",
 ]

@@ -12,13 +12,16 @@ _CONTENT_FILTER: Final = frozenset({"content_filter", "content_policy_violation"
 _WRONG_KEY: Final = frozenset({"invalid_api_key"})
 _WRONG_MODEL: Final = frozenset({"model_not_found", "model_decommissioned", "deployment_not_found"})
 _FOR_THE_CALLER: Final = frozenset({400, 408, 409, 413, 415, 422, 425, 429})
-_FAULT_CODES: Final[Mapping[UpstreamFault, str]] = {
+FAULT_CODES: Final[Mapping[UpstreamFault, str]] = {
+    "request": "unsupported",
     "connect": "upstream_unreachable",
     "timeout": "upstream_timeout",
     "reset": "upstream_reset",
     "protocol": "upstream_protocol",
     "status": "upstream_error",
 }
+"""The code of an upstream's failure that brought none of its own."""
+_FAULT_STATUS: Final[Mapping[UpstreamFault, int]] = {"request": 400, "timeout": 504}
 _LONGEST_MESSAGE = 4000
 
 
@@ -34,6 +37,11 @@ def error_body(error: BaseException) -> tuple[int, Json, dict[str, str]]:
         return _upstream(error)
     message = "The gateway failed on this request. The error is in its log under the request's id."
     return 500, error_object(message, type="server_error", code="internal_error"), {}
+
+
+def upstream_code(error: UpstreamError) -> str:
+    """What went wrong upstream, in one word: the upstream's own, or that of the fault."""
+    return error.code or FAULT_CODES[error.fault]
 
 
 def error_object(message: str, *, type: str, param: str | None = None, code: str | None = None) -> Json:
@@ -52,6 +60,8 @@ def _upstream(error: UpstreamError) -> tuple[int, Json, dict[str, str]]:
         kind, message = "upstream_error", f"The upstream account behind {where} has no credit left."
     elif code == "upstream_model_not_found":
         kind, message = "upstream_error", f"The upstream does not know the model of {where}: {error.message}"
+    elif error.fault == "request":
+        kind, message = "invalid_request_error", f"The request cannot be put to {where}: {error.message}"
     elif error.fault != "status" and error.deployment:
         message = f"No answer from {where}: {error.message}"
     headers = _retry_headers(error.retry_after, None if error.retryable else False)
@@ -61,7 +71,7 @@ def _upstream(error: UpstreamError) -> tuple[int, Json, dict[str, str]]:
 def _status_and_code(error: UpstreamError) -> tuple[int, str | None]:
     """What is wrong with the gateway's own key or model name is a 502: the caller's are fine."""
     if error.fault != "status":
-        return 504 if error.fault == "timeout" else 502, error.code or _FAULT_CODES[error.fault]
+        return _FAULT_STATUS.get(error.fault, 502), upstream_code(error)
     status, own = error.status or 0, _own_fault(error)
     if own is not None:
         return 502, own

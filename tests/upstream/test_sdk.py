@@ -22,7 +22,7 @@ def target(up, deployment):
     bases = {"openai": up.url, "anthropic": up.root, "gemini": f"{up.root}/v1beta"}
 
     def target(model: str = "openai/gpt-4o-mini", **how):
-        return deployment(model, **{"api_base": bases[model.partition("/")[0]], "transport": "sdk", **how})
+        return deployment(model, **{"api_base": bases.get(model.partition("/")[0]), "transport": "sdk", **how})
 
     return target
 
@@ -198,3 +198,85 @@ async def test_the_callers_body_is_left_alone(up, whole, target) -> None:
     for model in MODELS:
         await whole(target(model), body)
     assert orjson.dumps(body) == before
+
+
+def replayed(arguments: object) -> list[dict]:
+    """A conversation in which the model once called a function with these arguments."""
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": arguments}}
+    return [ASK, {"role": "assistant", "content": None, "tool_calls": [call]}, {"role": "tool", "tool_call_id": "c"}]
+
+
+NOT_TO_BE_SAID = [
+    {"messages": [{"role": "user", "content": [1, "x"]}]},
+    {"messages": [ASK], "tools": [TOOL], "tool_choice": 5},
+    {"messages": [ASK], "response_format": "json"},
+]
+NOT_THERE = [{"messages": replayed("{not json")}, {"messages": [{"role": "wizard", "content": "x"}]}]
+
+
+@pytest.mark.parametrize("model", MODELS)
+async def test_a_request_that_litellm_cannot_translate_is_told_from_a_sick_upstream(up, whole, events, target, model):
+    bodies = NOT_TO_BE_SAID + ([] if model.startswith("openai/") else NOT_THERE)
+    for body in bodies:
+        for ask in (whole, events):
+            with pytest.raises(UpstreamError) as caught:
+                await ask(target(model), body)
+            assert (caught.value.fault, caught.value.code) == ("request", "unsupported")
+            assert (caught.value.retryable, caught.value.elsewhere) == (False, True)
+    assert up.calls == []
+
+
+@pytest.mark.parametrize("model", MODELS)
+async def test_text_that_litellm_cannot_write_costs_no_call(up, whole, target, model) -> None:
+    with pytest.raises(UpstreamError) as caught:
+        await whole(target(model), {"messages": [{"role": "user", "content": "half \ud83d an emoji"}]})
+    assert caught.value.fault == "request"
+    assert up.calls == []
+
+
+@pytest.mark.parametrize("model", ["anthropic/claude-sonnet-4-5", "gemini/gemini-2.5-flash"])
+@pytest.mark.parametrize("transport", ["auto", "sdk"])
+async def test_nothing_is_fetched_from_an_address_in_a_request(up, whole, target, model, transport) -> None:
+    there = f"{up.root}/picture"
+    parts = [
+        {"type": "image_url", "image_url": {"url": there}},
+        {"type": "file", "file": {"file_data": there, "format": "application/pdf"}},
+    ]
+    for part in parts:
+        with pytest.raises(UpstreamError) as caught:
+            await whole(target(model, transport=transport), {"messages": [{"role": "user", "content": [part]}]})
+        assert (caught.value.fault, "data:" in caught.value.message) == ("request", True)
+
+
+@pytest.mark.parametrize("model", MODELS)
+async def test_without_a_key_none_is_taken_out_of_the_environment(up, whole, target, model, monkeypatch) -> None:
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY"):
+        monkeypatch.setenv(name, KEY)
+    await whole(target(model, api_key=None))
+    assert KEY not in str((up.calls[0].headers, up.calls[0].query))
+
+
+async def test_a_missing_credential_is_not_the_requests_fault(whole, target, monkeypatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(UpstreamError) as caught:
+        await whole(target("custom_openai/x", api_key=None, api_base="http://127.0.0.1:9/v1"))
+    assert (caught.value.fault, caught.value.code, caught.value.retryable) == ("connect", "misconfigured", False)
+
+
+@pytest.mark.parametrize("model", MODELS)
+async def test_only_the_first_piece_of_a_call_names_it(up, events, target, model) -> None:
+    up.reply(tool_calls=(("f", {"a": "b"}), ("f", {"a": "c"})))
+    got = await events(target(model), {**BODY, "tools": [TOOL]})
+    deltas = [orjson.loads(event[6:])["choices"] for event in got[:-1]]
+    calls = [call for [choice] in filter(None, deltas) for call in choice["delta"].get("tool_calls") or ()]
+    named = [call["index"] for call in calls if "id" in call]
+    assert named == [0, 1]
+    assert all(call.keys() == {"index", "function"} for call in calls if "id" not in call)
+
+
+async def test_an_error_shown_as_bytes_is_read_as_what_it_is(up, events, target) -> None:
+    up.reply(status=400, error={"message": "This model's maximum context length is 8 tokens"})
+    with pytest.raises(UpstreamError) as caught:
+        await events(target("gemini/gemini-2.5-flash"))
+    assert caught.value.message == "This model's maximum context length is 8 tokens"
+    assert caught.value.code == "context_length_exceeded"
