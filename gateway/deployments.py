@@ -113,7 +113,7 @@ class Deployments:
 
     def _unknown(self, model: str) -> BadRequest:
         names = self.names()
-        near = difflib.get_close_matches(model, names, n=3)
+        near = difflib.get_close_matches(model, [name for name in names if name != model], n=3)
         hint = f" Did you mean {' or '.join(near)}?" if near else f" Known here: {', '.join(names[:12])}."
         return BadRequest(
             f"The model `{model}` does not exist.{hint}", status=404, code="model_not_found", param="model"

@@ -16,6 +16,7 @@ from gateway.compose.plugins import load_config
 from gateway.config import Config, ConfigError
 from gateway.server.app import create_app
 from gateway.server.front import IN_FLIGHT
+from gateway.server.runner import Runner
 
 _POLL_SECONDS = 0.5
 _DRAIN_POLL_SECONDS = 0.05
@@ -57,7 +58,7 @@ async def serve(
 
 def app_runner(app: web.Application) -> web.AppRunner:
     """The application with aiohttp's defaults changed where they do not fit a gateway."""
-    return web.AppRunner(
+    return Runner(
         app,
         handler_cancellation=True,  # the caller's leaving ends the upstream call
         access_log=None,

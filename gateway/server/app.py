@@ -13,6 +13,7 @@ from gateway import wire
 from gateway.api import BadRequest, RefusedError, Unavailable, UpstreamError
 from gateway.server import chat, health, models, records
 from gateway.server.front import FRONT, IN_FLIGHT, REQUEST_ID, Front, InFlight
+from gateway.server.runner import go_on
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _HEALTH = ("/livez", "/readyz", "/healthz", "/health/liveliness", "/health/readiness")
@@ -27,11 +28,11 @@ def create_app(front: Front, surfaces: Iterable[web.AbstractRouteDef]) -> web.Ap
     app[IN_FLIGHT] = InFlight()
     app.add_routes(
         [
-            web.post("/v1/chat/completions", chat.chat_completions),
+            web.post("/v1/chat/completions", chat.chat_completions, expect_handler=go_on),
             web.get("/v1/models", models.list_models),
             web.get("/v1/models/{id:.+}", models.get_model),
             web.get("/v1/requests/{id}", records.get_record),
-            web.post("/v1/explain", records.explain),
+            web.post("/v1/explain", records.explain, expect_handler=go_on),
             web.get("/livez", health.live),
             web.get("/health/liveliness", health.live),
             web.get("/readyz", health.ready),
@@ -100,10 +101,17 @@ def _for_admins(route: web.AbstractRouteDef) -> web.AbstractRouteDef:
 
 def _of_http(error: web.HTTPException, request: web.Request) -> RefusedError:
     if error.status == web.HTTPNotFound.status_code:
-        return BadRequest(f"No route {request.method} {request.path}.", status=404, code="unknown_url")
+        hint = f" It is /v1{request.path}: does the client's base URL end in /v1?" if _exists(request) else ""
+        return BadRequest(f"No route {request.method} {request.path}.{hint}", status=404, code="unknown_url")
     if error.status == web.HTTPMethodNotAllowed.status_code:
         return BadRequest(f"{request.path} does not take {request.method}.", status=405, code="method_not_allowed")
     return BadRequest(error.reason, status=error.status, code="invalid_request")
+
+
+def _exists(request: web.Request) -> bool:
+    """Whether there is a route of this path under `/v1`: the commonest mistake with a base URL."""
+    under = f"/v1{request.path}"
+    return any(resource.canonical == under for resource in request.app.router.resources())
 
 
 def _error_response(error: Exception, id: str) -> web.Response:

@@ -10,7 +10,7 @@ from aiohttp import web
 from gateway.api import BadRequest
 
 _READ_SECONDS = 60.0
-_WINDOW = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
+_WINDOW = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 
 
 async def read_body(request: web.Request, limit: int) -> bytes:
@@ -62,6 +62,8 @@ def _decompressed(raw: bytes, encoding: str, limit: int) -> bytes:
         raise _too_large(limit)
     if not inflater.eof:
         raise BadRequest(f"The {encoding} body ends too early.", code="invalid_content_encoding")
+    if inflater.unused_data:
+        raise BadRequest(f"Something stands behind the {encoding} body.", code="invalid_content_encoding")
     return text
 
 

@@ -91,6 +91,12 @@ def test_an_unknown_name_is_a_404_that_says_what_is_near():
     assert caught.value.code == "model_not_found"
 
 
+def test_a_pattern_is_no_hint_at_itself():
+    with pytest.raises(BadRequest) as caught:
+        deployments(SMALL, WILD).resolve("openai/*")
+    assert "Did you mean" not in caught.value.message
+
+
 def test_an_inactive_deployment_is_known_but_serves_nothing():
     asked = deployments(SMALL, deployment("gone", inactive="KEY is not set")).resolve("gone")
     assert asked.kind == "deployment"

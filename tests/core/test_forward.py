@@ -73,6 +73,16 @@ async def test_whoever_says_wait_for_long_is_not_waited_for(upstream, ask):
     assert len(upstream.calls) == len(record["attempts"]) == 1
 
 
+async def test_nobody_waits_for_one_that_says_wait_while_another_can_serve(upstream, ask, ladder):
+    upstream.reply(status=503, headers={"retry-after": "5"})
+    upstream.reply(text="from the next")
+    async with running(tiers_yaml(upstream.url, plugins=[ladder])) as gateway:
+        status, body, _ = await ask(gateway)
+    assert status == 200
+    assert "from the next" in body
+    assert asked_models(upstream) == ["small-1", "middle-1"]
+
+
 async def test_a_429_goes_elsewhere_at_once_and_the_deployment_rests(upstream, ask, ladder, hears):
     upstream.reply(status=429, headers={"retry-after": "5"})
     upstream.reply(text="from the next")

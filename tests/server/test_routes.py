@@ -1,6 +1,7 @@
 """What each route answers, and that every refusal is OpenAI's error object with the request's id."""
 
 import asyncio
+import gzip
 import json
 import re
 import zlib
@@ -60,6 +61,7 @@ def error_in(body: bytes) -> dict:
             "invalid_content_encoding",
         ),
         (zlib.compress(b" " * 200_000), {"content-encoding": "deflate"}, 413, "request_too_large"),
+        (gzip.compress(json.dumps(BODY).encode()) * 2, {"content-encoding": "gzip"}, 400, "invalid_content_encoding"),
     ],
 )
 async def test_what_a_body_may_not_be(gateway, upstream, http, data, headers, status, code):  # noqa: PLR0917  # a table
@@ -90,9 +92,11 @@ async def test_a_body_without_a_declared_length_is_bounded_too(gateway, http):
         assert error_in(await got.read())["code"] == "request_too_large"
 
 
-async def test_a_deflated_body_is_read(gateway, http):
-    data = zlib.compress(json.dumps(BODY).encode())
-    async with http.post(f"{gateway.url}/chat/completions", data=data, headers={"content-encoding": "deflate"}) as got:
+@pytest.mark.parametrize("encoding", ["deflate", "Deflate", "gzip", "x-gzip"])
+async def test_a_compressed_body_is_read(gateway, http, encoding):
+    data = json.dumps(BODY).encode()
+    packed = zlib.compress(data) if "eflate" in encoding else gzip.compress(data)
+    async with http.post(f"{gateway.url}/explain", data=packed, headers={"content-encoding": encoding}) as got:
         assert got.status == 200
 
 
@@ -121,6 +125,13 @@ async def test_other_paths_are_a_404(gateway, http):
             assert got.status == 404, path
             assert error_in(await got.read())["code"] == "unknown_url"
             assert ID.fullmatch(got.headers["x-request-id"])
+
+
+async def test_a_base_url_that_lacks_its_end_is_told(gateway, http):
+    async with http.post(f"{gateway.root}/chat/completions", json=BODY) as got:
+        assert "/v1/chat/completions" in error_in(await got.read())["message"]
+    async with http.post(f"{gateway.root}/elsewhere", json=BODY) as got:
+        assert "/v1" not in error_in(await got.read())["message"]
 
 
 async def test_a_head_error_has_no_body(gateway, http):
