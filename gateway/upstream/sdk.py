@@ -108,6 +108,7 @@ def arguments_for(litellm: ModuleType, deployment: Deployment, body: Json, *, st
         "num_retries": 0,
         "drop_params": True,
         "no-log": True,
+        "_skip_mcp_handler": True,  # else a tool of type `mcp` starts litellm's own proxy, to run it here
     }
 
 

@@ -50,6 +50,8 @@ _FETCHES = frozenset({"ImageFetchError", "SSRFError"})
 _ABOUT_THE_REQUEST = frozenset({400, 422})
 # What litellm's code raises where a field is not what it expects, beside bare `Exception`s.
 _STUMBLES = (ValueError, TypeError, LookupError, AttributeError, AssertionError)
+# What litellm puts behind its message: the whole conversation, or its own inside.
+_NO_ONES_BUSINESS = ("\nReceived Messages=", "\nTraceback (most recent call last)")
 _NONSENSE = re.compile(r"Empty or invalid response from LLM|Unable to get json response|Expecting value: line")
 
 
@@ -135,7 +137,8 @@ def _headers(error: Exception) -> Mapping[str, str]:
 
 def _said(error: Exception) -> Said:
     message = _WRAPPING.sub("", str(getattr(error, "message", None) or error)).strip()
-    message = message.partition("\nReceived Messages=")[0]  # the whole conversation, which has no place in an error
+    for behind in _NO_ONES_BUSINESS:
+        message = message.partition(behind)[0]
     quoted = _bytes(message) or _quoted(message)
     if quoted is not None:
         return said_in(quoted)

@@ -8,6 +8,7 @@ import pytest
 from gateway.api import UpstreamError, Usage
 from gateway.money import read_usage
 from gateway.upstream.scripted_dialects import Counts
+from gateway.upstream.sdk_errors import translated
 
 FUNCTION = {"name": "f", "description": "d", "parameters": {"type": "object", "properties": {"a": {"type": "string"}}}}
 TOOL = {"type": "function", "function": FUNCTION}
@@ -120,6 +121,14 @@ async def test_levers_do_not_reach_other_wires_either(up, whole, target) -> None
     answer = await whole(target("anthropic/claude-sonnet-4-5"), body)
     assert b"mocked" not in answer.body
     assert up.calls[0].body.keys().isdisjoint({"custom", "mock_response", "api_base"})
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("server", ["litellm_proxy/mcp", "http://127.0.0.1:9/mcp/all"])
+async def test_a_tool_on_a_server_starts_nothing_in_the_gateway(up, whole, target, model, server) -> None:
+    tool = {"type": "mcp", "server_label": "x", "server_url": server, "require_approval": "never"}
+    await whole(target(model), {**BODY, "tools": [tool]})
+    assert len(up.calls) == 1
 
 
 async def test_the_environment_does_not_move_a_deployment(up, deployment, monkeypatch, litellm) -> None:
@@ -272,6 +281,12 @@ async def test_only_the_first_piece_of_a_call_names_it(up, events, target, model
     named = [call["index"] for call in calls if "id" in call]
     assert named == [0, 1]
     assert all(call.keys() == {"index", "function"} for call in calls if "id" not in call)
+
+
+def test_no_error_shows_the_inside_of_litellm(litellm) -> None:
+    said = 'no room\nTraceback (most recent call last):\n  File "/srv/litellm/main.py", line 1'
+    error = translated(litellm.InternalServerError(said, llm_provider="openai", model="x"), secret=None)
+    assert (error.status, error.message) == (500, "no room")
 
 
 async def test_an_error_shown_as_bytes_is_read_as_what_it_is(up, events, target) -> None:
