@@ -31,6 +31,7 @@ class Anthropic:
         self._map = FieldMap(self._config, deployment.upstream_model)
         self._model = deployment.upstream_model
         self._key = deployment.api_key
+        self._max_output = deployment.max_output
         self._answer = litellm.ModelResponse
         self._events = handler.ModelResponseIterator
         self._filter_betas = betas.update_request_with_filtered_beta
@@ -44,6 +45,10 @@ class Anthropic:
         given = self._prepare(body)
         params = self._map(given.params) | given.own
         json_mode = params.pop("json_mode", False)
+        if self._max_output is not None:
+            # Anthropic demands a limit. litellm has one of its own, too short for models it does not know, and the
+            # budget reserves for the deployment's.
+            params.setdefault("max_tokens", self._max_output)
         inside: Json = {"drop_params": True, "metadata": _user_of(body)}
         headers: dict[str, str] = self._config.validate_environment(
             headers={},

@@ -27,6 +27,8 @@ ERRORS = frozenset(
         "invalid_api_key",
         "model_not_found",
         "rate_limit_exceeded",
+        "unsupported",
+        "misconfigured",
         "internal_error",
     }
 )

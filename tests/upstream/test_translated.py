@@ -208,6 +208,12 @@ async def test_what_needs_acompletion_around_the_class_is_not_shaped_here(litell
     assert [(claude.fits(body), gemini.fits(body)) for body, _, _ in cases] == [(a, g) for _, a, g in cases]
 
 
+async def test_the_longest_answer_is_the_deployments_where_the_caller_sets_none(up, whole, target) -> None:
+    for how in ({}, {"max_tokens": 9}, {"max_completion_tokens": 9}):
+        await whole(target("anthropic/claude-of-tomorrow", max_output=32_000), {**BODY, **how})
+    assert [call.body["max_tokens"] for call in up.calls] == [32_000, 9, 9]
+
+
 async def test_media_that_the_provider_fetches_itself_are_left_to_it(up, whole, target) -> None:
     where = "https://example.com/x.png"
     image = {"type": "image_url", "image_url": {"url": where}}
