@@ -255,9 +255,9 @@ async def test_a_plugin_may_ask_through_the_whole_pipeline(run, upstream):
 @pytest.mark.parametrize(
     ("plugin", "said", "line"),
     [
-        ("NoSuchClass", "not a gateway.api.Plugin", 39),
+        ("NoSuchClass", "the module has no `NoSuchClass`", 39),
         ("NotAPlugin", "not a gateway.api.Plugin", 39),
-        ("Nothing", "plays none of the roles", 39),
+        ("Nothing", "plays no role", 39),
         ("Choosy", "colour", 39),
         ({"Choosy": {"colour": "red", "size": 3}}, "size", 41),
     ],
