@@ -1,4 +1,4 @@
-"""CPU of a call and of a streamed event in each lane, beside a bare aiohttp client and `litellm.acompletion` by hand.
+"""CPU of a call and of a streamed event in each lane, beside bare HTTP clients and `litellm.acompletion` by hand.
 
 `python -m bench.lanes` alternates all of them in rounds of one run and prints medians and ratios. The upstream runs in
 a process of its own and sends an event a millisecond, so that each is a read of its own, as from a real model.
@@ -22,7 +22,8 @@ import orjson
 import uvloop
 
 from gateway.api import Deployment, Json, Tier
-from gateway.upstream import Streamed, Upstreams, Whole
+from gateway.upstream import Streamed, Timeouts, Upstreams, Whole
+from gateway.upstream.http import Client, Request, address
 from gateway.upstream.scripted import ScriptedUpstream
 
 PIECES = 60
@@ -134,6 +135,22 @@ def by_aiohttp(session: aiohttp.ClientSession, root: str, body: Json) -> Ask:
     return ask
 
 
+def by_own_client(client: Client, root: str, body: Json) -> Ask:
+    to = address(f"{root}/v1/chat/completions", {"authorization": "Bearer sk-bench"})
+
+    async def ask(stream: bool) -> int:
+        reply = await client.send(Request(to, {}, orjson.dumps({**body, "stream": stream})))
+        if not stream:
+            await reply.whole()
+            return 0
+        count = 0
+        while piece := await reply.read():
+            count += piece.count(b"\n\n")
+        return count
+
+    return ask
+
+
 async def measured(ask: Ask, calls: int, *, stream: bool) -> tuple[float, float]:
     """CPU seconds a call, and events a call, at a concurrency of eight."""
     events = 0
@@ -157,7 +174,11 @@ async def compare(root: str, rounds: int, calls: int) -> None:
 
     body = agent_body()
     session = aiohttp.ClientSession()
-    lanes: dict[str, Ask] = {"bare aiohttp": by_aiohttp(session, root, body)}
+    client = Client(Timeouts())
+    lanes: dict[str, Ask] = {
+        "bare aiohttp": by_aiohttp(session, root, body),
+        "bare client of ours": by_own_client(client, root, body),
+    }
     for provider in MODELS:
         own, sdk = deployment(provider, root, "auto"), deployment(provider, root, "sdk")
         if upstreams.lane(own) == "provider":
@@ -177,6 +198,7 @@ async def compare(root: str, rounds: int, calls: int) -> None:
             whole[name].append(a_whole)
             event[name].append((a_stream - a_whole) / PIECES)
     await session.close()
+    await client.close()
     await upstreams.close()
     show(whole, event)
 

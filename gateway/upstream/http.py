@@ -88,8 +88,16 @@ class Reply:
 
         Raises `UpstreamError` on a reset and on silence longer than `idle`, once what came before it has been read.
         """
+        incoming = self._incoming
         while True:
-            data = await self._read()
+            if not incoming.ready:
+                self._keep_watch()
+                await incoming.wait(1)
+            data = incoming.take()
+            if not data and incoming.fault is not None:
+                raise incoming.fault
+            if not incoming.complete:
+                self._connection.resume()
             if not data or not self._is_packed:
                 return data
             if self._unpacking is None:
@@ -103,7 +111,8 @@ class Reply:
         size = 0
         try:
             if not self._incoming.complete and not self._is_packed:
-                await self._wait(limit + 1)  # and is not woken for every piece
+                self._keep_watch()
+                await self._incoming.wait(limit + 1)  # and is not woken for every piece
             while piece := await self.read():
                 size += len(piece)
                 if size > limit:
@@ -133,24 +142,12 @@ class Reply:
         if not self._incoming.complete:
             self._connection.abort()
 
-    async def _read(self) -> bytes:
-        incoming = self._incoming
-        if not incoming.ready:
-            await self._wait(1)
-        data = incoming.take()
-        if not data and incoming.fault is not None:
-            raise incoming.fault
-        if not incoming.complete:
-            self._connection.resume()
-        return data
-
-    async def _wait(self, enough: int) -> None:
+    def _keep_watch(self) -> None:
+        """One timer watches over all reads of an answer: a timeout for each would cost as much as the read itself."""
         if self._watch is None:
             self._watch = self._loop.call_later(self._idle, self._look)
-        await self._incoming.wait(enough)
 
     def _look(self) -> None:
-        """One timer watches over all reads of an answer: a timeout for each would cost as much as the read itself."""
         since = self._incoming.waiting_since
         left = self._idle if since is None else since + self._idle - self._loop.time()
         if left > 0:

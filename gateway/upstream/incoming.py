@@ -141,19 +141,19 @@ class Incoming:
                 await self.change()
         finally:
             self._enough = 0
-
-    async def change(self) -> None:
-        """Until there is reason to look again. Only one may wait at a time."""
-        self._waiter = waiter = self._loop.create_future()
-        self.waiting_since = self._loop.time()
-        try:
-            await waiter
-        finally:
             self._waiter = self.waiting_since = None
 
+    def change(self) -> asyncio.Future[None]:
+        """Done when there is reason to look again. Only one may wait at a time."""
+        self._waiter = waiter = self._loop.create_future()
+        self.waiting_since = self._loop.time()
+        return waiter
+
     def wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiter, self._waiter = self._waiter, None
+        self.waiting_since = None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
     def take(self) -> bytes:
         """What has come of the body and was not taken yet."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import socket
 import weakref
 
 import pytest
@@ -34,6 +35,22 @@ async def test_one_connection_carries_one_call_after_the_other(raw, ask) -> None
     for _ in range(5):
         assert await got(await ask(url)) == b"ok"
     assert len(raw.peers) == 1
+
+
+async def test_a_call_goes_straight_and_without_delay(raw, ask, client, monkeypatch, unused_tcp_port) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{unused_tcp_port}")
+    assert await got(await ask(await raw.start(forever))) == b"ok"
+    [connection] = client._pool._all
+    sock = connection._transport.get_extra_info("socket")
+    assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+async def test_an_answer_that_came_in_one_piece_is_read_without_waiting(raw, ask) -> None:
+    reading = (await ask(await raw.start(forever))).whole()
+    with pytest.raises(StopIteration) as done:
+        reading.send(None)
+    assert done.value.value == b"ok"
 
 
 async def test_origins_do_not_share_connections(raw, ask) -> None:
