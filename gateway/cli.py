@@ -47,7 +47,11 @@ def main() -> None:
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; else server.port. 0 takes a free one.")
 @click.option("--verbose", is_flag=True, help="Log every step.")
 def serve(path: Path | None, host: str | None, port: int | None, verbose: bool) -> None:
-    """Serve until told to stop; reload the configuration when its file changes or on SIGHUP."""
+    """Serve until told to stop.
+
+    Reloads the configuration when its file changes and on SIGHUP; a bad one changes nothing. SIGTERM and Ctrl-C end
+    the running requests first.
+    """
     _log_to_terminal(verbose=verbose)
     found = configuration.find(path)
     try:
@@ -61,9 +65,12 @@ def serve(path: Path | None, host: str | None, port: int | None, verbose: bool) 
 @main.command()
 @_config
 def check(path: Path | None) -> None:
-    """Say everything that is wrong with the configuration; exit 2 if anything is."""
+    """Tell every problem of the configuration.
+
+    Each with file, line, column and what was expected. Exits with 2 if there is one.
+    """
     gateway = _offline(path)
-    config, out = gateway.config, _console()
+    config, out = gateway.config, Console(highlight=False, soft_wrap=True)  # a line stays a line, however long
     for warning in config.warnings:
         out.print(escape(str(warning)), style="yellow")
     active, all_ = gateway.deployments.active, gateway.deployments.all
@@ -80,7 +87,10 @@ def check(path: Path | None) -> None:
 @_config
 @click.option("--json", "as_json", is_flag=True, help="Print the decision as JSON.")
 def explain(request_file: Any, path: Path | None, as_json: bool) -> None:
-    """Show what would happen to a chat-completions body (`-` reads standard input), calling no one."""
+    """Show the decision for a request, calling no one.
+
+    REQUEST.JSON is the body of a chat completion; `-` reads it from standard input.
+    """
     gateway = _offline(path)
     try:
         decision = _run(_decide(gateway, request_file.read()))
@@ -97,20 +107,24 @@ def explain(request_file: Any, path: Path | None, as_json: bool) -> None:
 @main.command()
 @_config
 def models(path: Path | None) -> None:
-    """List the deployments: tier, price, window, and whether each is active."""
+    """List the deployments and whether each is active.
+
+    With price (USD per million tokens) and context window (tokens).
+    """
     gateway = _offline(path)
-    table = Table("tier", "name", "model", "$/M in", "$/M out", "window", "status", box=None, pad_edge=False)
-    for tier in Tier:
-        for deployment in gateway.deployments.all:
-            if deployment.tier is tier:
-                table.add_row(*_model_row(deployment), style="dim" if deployment.inactive else None)
-    _console().print(table)
+    out, table = _console(), _models_table(gateway.deployments.all, whole=True)
+    if Console(width=_WIDE).measure(table).maximum > out.width:
+        table = _models_table(gateway.deployments.all, whole=False)
+    out.print(table)
 
 
 @main.command()
 @_config
 def plugins(path: Path | None) -> None:
-    """List the installed plugins, what each does, and which of them the configuration runs."""
+    """List the plugins and what each does.
+
+    All that are installed, and those that the configuration names.
+    """
     running = {plugin.entry.name: plugin.type for plugin in load_plugins(_load(path))}
     table = Table("plugin", "runs", "roles", "what it does", box=None, pad_edge=False)
     for name, entry in sorted(known_plugins().items()):
@@ -126,7 +140,10 @@ def plugins(path: Path | None) -> None:
 @main.command()
 @click.argument("target", type=click.Path(path_type=Path), default=Path("tiers.yaml"))
 def init(target: Path) -> None:
-    """Write the shipped, commented configuration to TARGET (./tiers.yaml), for you to edit."""
+    """Write the commented configuration for you to edit.
+
+    To TARGET, or to ./tiers.yaml. A file that exists is left as it is.
+    """
     if target.exists():
         raise click.ClickException(f"{target} exists; it was left as it is.")
     shutil.copyfile(configuration.shipped(), target)
@@ -200,17 +217,24 @@ def _console() -> Console:
     return Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
 
 
-def _model_row(deployment: Deployment) -> list[str]:
-    price, window = deployment.price, deployment.context_window
-    return [
-        deployment.tier.value,
-        deployment.name,
-        deployment.model,
-        "unknown" if price is None else f"{price.input:g}",
-        "unknown" if price is None else f"{price.output:g}",
-        "unknown" if window is None else f"{window:,}",
-        escape(deployment.inactive) if deployment.inactive else "active",
-    ]
+def _models_table(deployments: tuple[Deployment, ...], *, whole: bool) -> Table:
+    """`whole` is with litellm's names, for which a narrow terminal has no room."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("tier", "name", *(["model"] if whole else []), "$/M in", "$/M out", "window", "status"):
+        table.add_column(column, no_wrap=column == "name", overflow="fold")
+    for deployment in sorted(deployments, key=lambda one: list(Tier).index(one.tier)):
+        price, window = deployment.price, deployment.context_window
+        table.add_row(
+            deployment.tier.value,
+            deployment.name,
+            *([deployment.model] if whole else []),
+            "unknown" if price is None else f"{price.input:g}",
+            "unknown" if price is None else f"{price.output:g}",
+            "unknown" if window is None else f"{window:,}",
+            escape(deployment.inactive) if deployment.inactive else "active",
+            style="dim" if deployment.inactive else None,
+        )
+    return table
 
 
 def _first_line(type_: type[Any]) -> str:

@@ -6,11 +6,13 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from aiohttp import web
 
+from gateway.api import ThriftgateError
 from gateway.compose.assembly import Gateway
 from gateway.compose.plugins import load_config
 from gateway.config import Config, ConfigError
@@ -33,8 +35,8 @@ async def serve(
 ) -> None:
     """Serve the configuration at `path` until SIGTERM or SIGINT. `announce` is told the address once it listens.
 
-    Raises `ConfigError` for a bad file, `ThriftgateError` for a ledger that cannot be opened, `OSError` for an address
-    that cannot be listened on.
+    Raises `ConfigError` for a bad file, `ThriftgateError` for a ledger that cannot be opened and for an address that
+    cannot be listened on.
     """
     config = load_config(path, os.environ)
     gateway = Gateway(config)
@@ -43,8 +45,7 @@ async def serve(
     runner = app_runner(app)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host or config.server.host, config.server.port if port is None else port)
-        await site.start()
+        await _listen(runner, host or config.server.host, config.server.port if port is None else port)
         await gateway.load_providers()
         announce(gateway, _address(runner))
         overridden = {"server.host": host, "server.port": port}
@@ -54,6 +55,14 @@ async def serve(
     finally:
         await runner.cleanup()
         await gateway.stop()
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:  # a name that is not resolved has its own numbers, and a text of its own
+        reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+        raise ThriftgateError(f"cannot listen on {host}, port {port}: {reason}") from error
 
 
 def app_runner(app: web.Application) -> web.AppRunner:

@@ -26,7 +26,7 @@ SURE: Final = 0.5
 
 
 class FourFactors(Plugin, Scorer):
-    """The scorer that ships with the gateway."""
+    """Scores a request from 1 to 10 by the factors and task types of the configuration."""
 
     Settings: ClassVar[type[Signals]] = Signals
 

@@ -51,7 +51,7 @@ class PrometheusSettings(Settings):
 
 
 class Prometheus(Plugin, Listener, Surface):
-    """Counts what happens and shows it, in a registry of its own."""
+    """Counts what happens and shows it to Prometheus at /metrics."""
 
     Settings: ClassVar[type[Settings]] = PrometheusSettings
     events = (RequestEnded, TierUpgraded, DeploymentCooling, PluginFailed, ConfigReloaded)

@@ -32,7 +32,7 @@ _LONGEST_REASON: Final = 200
 
 
 class Tiers(Plugin, Router):
-    """The router that ships with the gateway."""
+    """Chooses the tier by the score, and in it the model that is expected to cost least."""
 
     Settings: ClassVar[type[TiersSettings]] = TiersSettings
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from click.testing import CliRunner, Result
+from rich.console import Console
 
 from gateway import __version__
 from gateway.cli import main
@@ -125,7 +126,7 @@ def test_the_file_asked_for_then_the_one_here_then_the_shipped_one(home, config)
     assert run("check", "--config", str(other)).stdout.startswith(f"{other}: valid")
     assert run("check").stdout.startswith("tiers.yaml: valid")
     config.unlink()
-    assert run("check").stdout.replace("\n", "").startswith(f"{shipped()}: valid")
+    assert run("check").stdout.startswith(f"{shipped()}: valid")
 
 
 def test_a_file_asked_for_that_is_not_there_is_a_problem(home, config):
@@ -262,8 +263,34 @@ def test_an_address_that_is_taken_is_one_line(config):
         port = str(taken.getsockname()[1])
         done = python("-m", "gateway", "serve", "--port", port)
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("Error: ")
+    assert done.stderr.splitlines()[-1] == f"Error: cannot listen on 127.0.0.1, port {port}: Address already in use"
     assert "Traceback" not in done.stderr
+
+
+def test_an_address_that_is_not_ours_is_one_line(config):
+    done = python("-m", "gateway", "serve", "--host", "192.0.2.1", "--port", "0")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: cannot listen on 192.0.2.1, port 0: ")
+
+
+def test_a_narrow_terminal_shows_every_name_whole(config, monkeypatch):
+    console = Console
+    monkeypatch.setattr("gateway.cli._console", lambda: console(highlight=False, width=60))
+    lines = run("models").stdout.splitlines()
+    assert lines[0].split() == ["tier", "name", "$/M", "in", "$/M", "out", "window", "status"]
+    assert [line.split()[1] for line in lines[1:]] == ["small", "middle", "large"]
+    assert max(map(len, lines)) <= 60
+
+
+def test_a_long_path_is_not_broken_into_lines(home, config):
+    deep = home / ("d" * 120) / ("e" * 120)
+    deep.mkdir(parents=True)
+    config.rename(deep / "tiers.yaml")
+    assert run("check", "--config", str(deep / "tiers.yaml")).stdout.count("\n") == 1
+
+
+def test_the_help_cuts_no_sentence(home):
+    assert "..." not in run("-h").stdout.replace("[ARGS]...", "")
 
 
 def test_only_serve_loads_the_provider_library(home, config):
