@@ -17,6 +17,7 @@ from gateway.api import (
     CallView,
     ChatRequest,
     Complexity,
+    Deployment,
     Edit,
     Event,
     Guard,
@@ -148,10 +149,13 @@ class Cast:
         if self.scorer is None:
             return _MIDDLE
         try:
-            return self.scorer.plugin.score(request)
+            complexity = _a(Complexity, self.scorer.plugin.score(request))
+            if not 1 <= complexity.score <= 10:  # NaN is not either
+                raise ValueError(f"a score of {complexity.score}, which is not from 1 to 10")  # noqa: TRY301  # its fault
         except Exception as error:
             self._failed(self.scorer.name, "scorer", error)
             return _MIDDLE
+        return complexity
 
     def route(
         self, request: ChatRequest, complexity: Complexity, view: RouteView, faithful: Callable[[], RoutePlan]
@@ -160,7 +164,9 @@ class Cast:
         if self.router is None:
             return faithful()
         try:
-            plan = self.router.plugin.route(request, complexity, view)
+            plan = _a(RoutePlan, self.router.plugin.route(request, complexity, view))
+            for deployment in plan.deployments:
+                _a(Deployment, deployment)
             if not plan.deployments:
                 raise ValueError("a plan without deployments")  # noqa: TRY301  # a plugin's fault, treated as any other
         except RefusedError:
@@ -174,7 +180,7 @@ class Cast:
         """The first bad verdict, or a good one."""
         for seat in self.verifiers:
             try:
-                verdict = seat.plugin.verify(request, answer)
+                verdict = _a(Verdict, seat.plugin.verify(request, answer))
             except Exception as error:
                 self._failed(seat.name, "verifier", error)
                 continue
@@ -200,6 +206,7 @@ class Cast:
         async with _closing(events):
             try:
                 async for event in seat.plugin.filter(source, call):
+                    _a(bytes, event)
                     begun = True
                     source.forget()
                     yield event
@@ -258,6 +265,13 @@ class _Tee:
         """The filter has given something: from here on nothing can be taken back."""
         self._remembers = False
         self.taken.clear()
+
+
+def _a(expected: type[RoleT], given: object) -> RoleT:
+    """What a plugin gave. Raises `TypeError` where it is something else, so that it is the plugin that has failed."""
+    if not isinstance(given, expected):
+        raise TypeError(f"gave a {type(given).__name__} where a {expected.__name__} is wanted")
+    return given
 
 
 def _check_edits(request: ChatRequest, edits: tuple[Edit, ...]) -> None:

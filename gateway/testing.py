@@ -86,15 +86,17 @@ async def running(
             config = replace(config, ledger_url=f"sqlite:///{folder}/ledger.db")
         gateway = Gateway(config, clock=clock)
         await gateway.start()
-        await gateway.load_providers()
-        runner = app_runner(create_app(gateway, gateway.surface_routes()))
-        await runner.setup()
         try:
-            site = web.TCPSite(runner, "127.0.0.1", 0)
-            await site.start()
-            if wait:
-                await gateway.upstreams.wait_ready()
-            yield Running(gateway, f"http://127.0.0.1:{runner.addresses[0][1]}")
+            await gateway.load_providers()
+            runner = app_runner(create_app(gateway, gateway.surface_routes()))
+            await runner.setup()
+            try:
+                site = web.TCPSite(runner, "127.0.0.1", 0)
+                await site.start()
+                if wait:
+                    await gateway.upstreams.wait_ready()
+                yield Running(gateway, f"http://127.0.0.1:{runner.addresses[0][1]}")
+            finally:
+                await runner.cleanup()
         finally:
-            await runner.cleanup()
             await gateway.stop()

@@ -24,7 +24,7 @@ from gateway.api import (
     Surface,
 )
 from gateway.bus import Bus
-from gateway.compose.plugins import Loaded, load_plugins, make_cast, start
+from gateway.compose.plugins import Loaded, load_plugins, make_cast, start, surface_routes
 from gateway.config import DEFAULT_BUDGET, Config, ConfigError
 from gateway.cooldown import Cooldowns
 from gateway.deployments import Deployments
@@ -173,10 +173,11 @@ class Gateway:
         self._bus.publish(ConfigReloaded(at=self._clock(), problems=tuple(str(p) for p in error.problems)))
 
     def surface_routes(self) -> Sequence[AbstractRouteDef]:
-        """The routes that plugins add, to be mounted once: aiohttp's router is fixed when the server starts."""
+        """The routes that plugins add, to be mounted once: aiohttp's router is fixed when the server starts. Raises
+        `ConfigError` for a plugin that gives none."""
         self._mounted = [pair for pair in self._plugins if isinstance(pair[1], Surface)]
         self._routes_mounted = True
-        return [route for _, plugin in self._mounted if isinstance(plugin, Surface) for route in plugin.routes()]
+        return [route for loaded, plugin in self._mounted for route in surface_routes(loaded, plugin, self.config)]
 
     async def settle(self) -> None:
         """Wait until every listener has heard what happened so far, and what a reload left behind is stopped."""

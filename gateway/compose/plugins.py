@@ -17,6 +17,8 @@ from inspect import isabstract
 from pathlib import Path
 from typing import Any, TypeVar
 
+from aiohttp.web import AbstractRouteDef, RouteDef
+
 from gateway import config as configuration
 from gateway.api import (
     Event,
@@ -33,7 +35,7 @@ from gateway.api import (
     Verifier,
 )
 from gateway.cast import Cast, Seated
-from gateway.config import Config, ConfigError, Draft, PluginEntry, Problem, did_you_mean, settings_of
+from gateway.config import Config, ConfigError, Draft, PluginEntry, Problem, did_you_mean, listed, settings_of
 
 GROUP = "gateway.plugins"
 _START_SECONDS = 60.0
@@ -160,7 +162,9 @@ def _find(name: str, folder: Path) -> type[Plugin]:
         raise _UnusableError(f"`{name}` is not a gateway.api.Plugin", "a class that subclasses `Plugin` and its roles")
     roles = roles_of(found)
     if not roles:
-        raise _UnusableError(f"`{name}` plays no role", f"a subclass of one of {', '.join(ROLES)}")
+        raise _UnusableError(
+            f"`{name}` plays no role", f"a subclass of {listed((role.__name__ for role in ROLES.values()), 'or')}"
+        )
     if isabstract(found):
         methods = [one for one in dir(found) if getattr(getattr(found, one), "__isabstractmethod__", False)]
         lacking = ", ".join(f"`{method}`" for method in methods)
@@ -223,3 +227,16 @@ async def start(loaded: Loaded, host: Host, config: Config) -> Plugin:
         message = f"`{loaded.entry.name}` does not start: {type(error).__name__}: {error}"
         raise ConfigError([config.source.problem(loaded.entry.path, message)]) from error
     return plugin
+
+
+def surface_routes(loaded: Loaded, plugin: Plugin, config: Config) -> list[AbstractRouteDef]:
+    """The routes a surface adds. Raises `ConfigError` at its line where its own code fails, or gives anything else."""
+    try:
+        routes = list(plugin.routes()) if isinstance(plugin, Surface) else []
+        for route in routes:
+            if not isinstance(route, RouteDef):  # a static folder would not ask for an admin's key
+                raise TypeError(f"{type(route).__name__} is no route")  # noqa: TRY301  # the plugin's fault as any other
+    except Exception as error:
+        message = f"`{loaded.entry.name}` gives no routes: {type(error).__name__}: {error}"
+        raise ConfigError([config.source.problem(loaded.entry.path, message)]) from error
+    return routes

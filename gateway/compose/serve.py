@@ -41,19 +41,21 @@ async def serve(
     config = load_config(path, os.environ)
     gateway = Gateway(config)
     await gateway.start()
-    app = create_app(gateway, gateway.surface_routes())
-    runner = app_runner(app)
-    await runner.setup()
     try:
-        await _listen(runner, host or config.server.host, config.server.port if port is None else port)
-        await gateway.load_providers()
-        announce(gateway, _address(runner))
-        overridden = {"server.host": host, "server.port": port}
-        fixed = {name: value for name, value in fixed_at_start(config).items() if overridden.get(name) is None}
-        await _until_told(gateway, path, fixed)
-        await _drain(gateway, app, config.server.drain_seconds)
+        app = create_app(gateway, gateway.surface_routes())
+        runner = app_runner(app)
+        await runner.setup()
+        try:
+            await _listen(runner, host or config.server.host, config.server.port if port is None else port)
+            await gateway.load_providers()
+            announce(gateway, _address(runner))
+            overridden = {"server.host": host, "server.port": port}
+            fixed = {name: value for name, value in fixed_at_start(config).items() if overridden.get(name) is None}
+            await _until_told(gateway, path, fixed)
+            await _drain(gateway, app, config.server.drain_seconds)
+        finally:
+            await runner.cleanup()
     finally:
-        await runner.cleanup()
         await gateway.stop()
 
 

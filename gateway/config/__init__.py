@@ -4,6 +4,7 @@ from gateway.config.loader import find, load, shipped
 from gateway.config.problems import ConfigError, Problem, Spot, did_you_mean
 from gateway.config.settings import settings_of
 from gateway.config.values import DEFAULT_BUDGET, Budget, Config, Draft, PluginEntry, Server, VirtualKey, digest
+from gateway.config.vocabulary import listed
 
 __all__ = [
     "DEFAULT_BUDGET",
@@ -19,6 +20,7 @@ __all__ = [
     "did_you_mean",
     "digest",
     "find",
+    "listed",
     "load",
     "settings_of",
     "shipped",

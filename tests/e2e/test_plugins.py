@@ -58,6 +58,31 @@ SOURCE = """
         def route(self, request, complexity, view):
             raise RuntimeError("boom")
 
+    class NoScore(Plugin, Scorer):
+        def score(self, request):
+            return 7
+
+    class BeyondTen(Plugin, Scorer):
+        def score(self, request):
+            return Complexity(float(request.body["user"]), "unknown", (), 0.5, "by no scale")
+
+    class NoPlan(Plugin, Router):
+        def route(self, request, complexity, view):
+            return RoutePlan(("small",), Tier.WEAK, "a name is no deployment")
+
+    class NoVerdict(Plugin, Verifier):
+        def verify(self, request, answer):
+            return None
+
+    class NoEvents(Plugin, StreamFilter):
+        async def filter(self, chunks, call):
+            async for chunk in chunks:
+                yield chunk.decode()
+
+    class NoRoutes(Plugin, Surface):
+        def routes(self):
+            return ["/page"]
+
     class CheapestFirst(Plugin, Router):
         def route(self, request, complexity, view):
             return RoutePlan(view.deployments, view.deployments[0].tier, "cheapest first")
@@ -193,6 +218,52 @@ async def test_broken_scorers_and_routers_leave_the_model_asked_for(run, upstrea
         assert [event.role for event in await heard(gateway, PluginFailed)] == ["scorer", "router"]
 
 
+@pytest.mark.parametrize(
+    ("plugin", "role", "error"),
+    [
+        ("NoScore", "scorer", "TypeError"),
+        ("NoPlan", "router", "TypeError"),
+        ("NoVerdict", "verifier", "TypeError"),
+    ],
+)
+async def test_a_plugin_that_gives_something_else_has_failed_in_its_role(run, upstream, plugin, role, error):
+    async with run(plugin) as gateway:
+        await ask(gateway, model="large")
+        assert upstream.calls[0].body["model"] == "large-1"
+        assert {(event.role, event.error) for event in await heard(gateway, PluginFailed)} == {(role, error)}
+        [record] = await gateway.gateway.ledger.recent()
+        assert record["outcome"]["kind"] == "completed"
+
+
+@pytest.mark.parametrize("score", ["0.9", "10.1", "99", "nan", "inf"])
+async def test_a_score_on_no_scale_of_ours_is_the_middle_one(run, score):
+    async with run("BeyondTen") as gateway:
+        await ask(gateway, user=score)
+        [failed] = await heard(gateway, PluginFailed)
+        assert (failed.role, failed.error) == ("scorer", "ValueError")
+        [record] = await gateway.gateway.ledger.recent()
+        assert record["complexity"]["score"] == 5.5
+        await ask(gateway, user="10")
+        [record] = await gateway.gateway.ledger.recent(1)
+        assert record["complexity"]["score"] == 10
+
+
+async def test_a_filter_that_gives_something_else_is_passed_over(run, upstream):
+    upstream.reply(chunks=("a", "b", "c"))
+    async with run("NoEvents") as gateway:
+        assert await ask_for_stream(gateway) == "abc"
+        assert [event.role for event in await heard(gateway, PluginFailed)] == ["stream_filter"]
+
+
+async def test_a_surface_without_routes_fails_the_start_at_its_line(run):
+    with pytest.raises(
+        ConfigError, match="`own_plugins:NoRoutes` gives no routes: TypeError: str is no route"
+    ) as caught:
+        async with run("NoRoutes"):
+            pass
+    assert caught.value.problems[0].line > 1
+
+
 async def test_a_rejected_answer_is_asked_for_one_tier_up_and_the_try_is_charged(run, upstream):
     upstream.reply(text="sorry")
     upstream.reply(text="here you are")
@@ -257,7 +328,7 @@ async def test_a_plugin_may_ask_through_the_whole_pipeline(run, upstream):
     [
         ("NoSuchClass", "the module has no `NoSuchClass`", 39),
         ("NotAPlugin", "not a gateway.api.Plugin", 39),
-        ("Nothing", "plays no role", 39),
+        ("Nothing", "plays no role; expected a subclass of `Guard`, ", 39),
         ("Choosy", "colour", 39),
         ({"Choosy": {"colour": "red", "size": 3}}, "size", 41),
     ],
