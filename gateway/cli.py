@@ -256,7 +256,8 @@ def _announce(gateway: Gateway, address: str) -> None:
         out.print(escape(str(warning)), style="yellow")
     if gateway.auth.open and not address.startswith(("http://127.", "http://[::1]", "http://localhost")):
         out.print("  no key is configured: whoever reaches this address can spend your money", style="bold red")
-    out.print(f"  point your agent at it: OPENAI_BASE_URL={address}/v1")
+    reachable = address.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+    out.print(f"  point your agent at it: OPENAI_BASE_URL={reachable}/v1")
 
 
 def _log_to_terminal(*, verbose: bool) -> None:

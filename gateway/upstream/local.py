@@ -65,17 +65,21 @@ class LocalModel:
         if reason is not None or file is None:
             raise broken("connect", reason or "no weights", code="local_unavailable", retryable=False)
         self._count_start()
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "gateway.upstream.local_server",
-            str(file),
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=DEVNULL,
-            cwd=_HOME,
-            start_new_session=True,  # Ctrl-C is for the gateway, which still has answers to finish
-        )
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "gateway.upstream.local_server",
+                str(file),
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=DEVNULL,
+                cwd=_HOME,
+                start_new_session=True,  # Ctrl-C is for the gateway, which still has answers to finish
+            )
+        except OSError as error:  # no process to be had: limits, permissions
+            message = f"the local model's process does not start: {error.strerror or error}"
+            raise broken("connect", message, code="local_unavailable", retryable=False) from error
         try:
             async with asyncio.timeout(_START_WITHIN):
                 return await self._announced(self._process)

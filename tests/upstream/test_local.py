@@ -81,6 +81,13 @@ async def test_one_that_dies_is_started_again_but_not_for_ever() -> None:
     await model.close()
 
 
+async def test_a_process_that_cannot_be_had_is_said_to_be_the_reason(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "nowhere"))
+    with pytest.raises(UpstreamError, match="process does not start: No such file") as caught:
+        await LocalModel().address()
+    assert caught.value.code == "local_unavailable"
+
+
 async def test_it_ends_with_the_gateway_and_with_a_gateway_that_was_killed() -> None:
     model = LocalModel()
     await model.address()
