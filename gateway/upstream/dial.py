@@ -46,13 +46,9 @@ class Dialer:
         )
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         name = origin.host.rstrip(".") if tls is not None else None
-        try:
-            _, connection = await self._loop.create_connection(
-                lambda: Connection(origin, self._home), sock=sock, ssl=tls, server_hostname=name
-            )
-        except BaseException:
-            sock.close()
-            raise
+        _, connection = await self._loop.create_connection(
+            lambda: Connection(origin, self._home), sock=sock, ssl=tls, server_hostname=name
+        )
         return connection
 
     async def _addresses(self, origin: Origin) -> list[aiohappyeyeballs.AddrInfoType]:

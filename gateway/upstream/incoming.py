@@ -13,7 +13,6 @@ MAX_FIELD = 32 * 1024
 MAX_HEAD = 64 * 1024
 _PER_FIELD = 32  # what a field counts beside its bytes, so that there cannot be too many of them
 _HIGH_WATER = 256 * 1024
-_BODILESS = frozenset({204, 304})
 
 
 class Incoming:
@@ -102,16 +101,14 @@ class Incoming:
         except HttpParserCallbackError:
             raise  # a mistake of ours, below
         except (HttpParserError, HttpParserUpgrade) as error:
-            if self.complete:
-                self.keeps = False  # the answer is good; what follows it is not
-            else:
-                self._refuse(f"the upstream's answer is not HTTP ({error})")
+            self.keeps = False  # and if the answer is complete it is good, whatever follows it
+            self._refuse(f"the upstream's answer is not HTTP ({error})")
         if self._received != before:
             self._barren = 0
         else:
             # Heads, interim answers, trailers, chunk extensions: whatever brings no body forward has an end.
             self._barren += len(data)
-            if self._barren > MAX_HEAD and not self.complete:
+            if self._barren > MAX_HEAD:
                 self._refuse(f"the upstream sent more than {MAX_HEAD} bytes that are no answer")
         self._tell(progress=self._received != before)
 
@@ -174,7 +171,7 @@ class Incoming:
                 self.waiting_since = self._loop.time()
 
     def _refuse(self, message: str) -> None:
-        if self.fault is None:
+        if self.fault is None and not self.complete:
             self.fault = broken("protocol", message)
 
     # What the parser calls. A second answer in the same bytes comes this way too, and is not let in.
@@ -184,8 +181,6 @@ class Incoming:
             self.keeps = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self.complete:
-            return
         size = len(name) + len(value)
         self._head_size += size + _PER_FIELD
         if size > MAX_FIELD or self._head_size > MAX_HEAD:
@@ -212,7 +207,7 @@ class Incoming:
         elif version not in {"1.1", "1.0"}:
             self._refuse(f"the upstream answered with HTTP/{version}")
         else:
-            self._to_close = coding is None and b"content-length" not in self.fields and status not in _BODILESS
+            self._to_close = coding is None and b"content-length" not in self.fields
             self.keeps = parser.should_keep_alive()
             self.status = status
 

@@ -190,6 +190,19 @@ async def test_an_answer_before_the_end_of_a_long_body_is_an_answer(raw, ask) ->
     await asyncio.wait_for(raw.peers[0].gone.wait(), 5)  # half a request lies on it
 
 
+async def test_the_rest_of_a_long_body_is_kept_back_once_an_answer_has_begun(raw, ask, client) -> None:
+    async def serve(peer):
+        await peer.head()
+        peer.writer.transport.pause_reading()
+        await peer.say(b"HTTP/1.1 413 Too Large\r\ncontent-length: 3\r\n\r\nto")
+        await asyncio.sleep(30)
+
+    reply = await ask(await raw.start(serve), bytes(32 * 1024 * 1024))
+    [connection] = client._pool._all
+    assert connection._transport.get_write_buffer_size() < 1024 * 1024
+    assert await reply.error_body() == b"to"
+
+
 async def test_a_reader_who_is_slow_slows_the_upstream_down(raw, ask) -> None:
     sent = 0
     piece = bytes(64 * 1024)
@@ -239,6 +252,17 @@ async def test_silence_between_two_pieces_is_a_timeout_and_steady_pieces_are_non
         assert got == (b"" if whole else b"x" * 8)
         await asyncio.wait_for(raw.peers[-1].gone.wait(), 5)
         reply.close()
+
+
+async def test_a_slow_answer_is_whole_in_the_end_as_long_as_something_comes(raw, ask) -> None:
+    async def serve(peer):
+        await peer.request()
+        await peer.say(b"HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\n")
+        for _ in range(8):
+            await asyncio.sleep(0.1)
+            await peer.say(b"x")
+
+    assert await (await ask(await raw.start(serve))).whole() == b"x" * 8
 
 
 async def test_what_is_no_part_of_the_body_does_not_keep_a_silent_upstream_alive(raw, ask) -> None:
@@ -341,6 +365,31 @@ async def test_a_connection_that_ends_before_the_request_is_sent_is_a_reset(raw,
         with pytest.raises(UpstreamError) as caught:
             await ask(url)
         assert caught.value.fault == "reset"
+
+
+async def test_the_addresses_of_a_name_take_turns(raw, ask, client) -> None:
+    closing = OK.replace(b"OK\r\n", b"OK\r\nconnection: close\r\n")
+    first, second = await raw.answering(closing), await raw.answering(closing)
+    origins = [address(url, {}).origin for url in (first, second)]
+    lookup = asyncio.get_running_loop().getaddrinfo
+    found = [info for at in origins for info in await lookup(at.host, at.port, type=socket.SOCK_STREAM)]
+    client._dialer._names[origins[0]] = (math.inf, found)
+    for _ in range(4):
+        assert await (await ask(first)).whole() == b"ok"
+    ports = [peer.writer.get_extra_info("sockname")[1] for peer in raw.peers]
+    assert ports == [origins[0].port, origins[1].port] * 2
+
+
+async def test_a_request_on_a_connection_that_has_ended_is_a_reset(raw, client) -> None:
+    async def serve(peer):
+        peer.writer.close()
+
+    connection = await client._dialer.open(address(await raw.start(serve), {}).origin, 2.0)
+    while connection.alive:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.05)
+    incoming = await asyncio.wait_for(connection.ask(b"POST / HTTP/1.1\r\n\r\n", b""), 5)
+    assert incoming.lost
 
 
 @pytest.mark.parametrize("status", [503, 200])
