@@ -166,12 +166,11 @@ class Forward:
         assert meter is not None  # noqa: S101  # its first chunk was metered
         try:
             async with aclosing(got.events) as batches:
-                for event in held if apart else [b"".join(held)]:
-                    yield event
+                for events in _portions(held, apart=apart):
+                    yield events
                 async for batch in batches:
-                    relayed = _metered(batch, meter)
-                    for event in relayed if apart or not relayed else [b"".join(relayed)]:
-                        yield event
+                    for events in _portions(_metered(batch, meter), apart=apart):
+                        yield events
                     if meter.error is not None:
                         raise wire.stream_error(meter.error)  # counted below like any other fault
             _check_complete(meter)
@@ -259,6 +258,10 @@ def _metered(batch: list[bytes], meter: wire.StreamMeter) -> list[bytes]:
         if shown is not None:
             relayed.append(shown)
     return relayed
+
+
+def _portions(events: list[bytes], *, apart: bool) -> list[bytes]:
+    return events if apart or len(events) < 2 else [b"".join(events)]
 
 
 def _check_complete(meter: wire.StreamMeter) -> None:
