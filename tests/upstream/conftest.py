@@ -176,7 +176,8 @@ class RawServer:
                 task.cancel()
         await asyncio.gather(*filter(None, self._tasks), return_exceptions=True)
         for peer in self.peers:
-            peer.writer.transport.abort()
+            with contextlib.suppress(AttributeError):  # of asyncio's own: a transport that is gone has no loop any more
+                peer.writer.transport.abort()
         await asyncio.sleep(0.01)  # the event loop closes what was aborted
 
 
