@@ -38,7 +38,7 @@ from gateway.money import (
     savings,
     worst_case,
 )
-from gateway.session import Sessions, chars_up_to, max_output, rate_of
+from gateway.session import Sessions, SessionState, chars_up_to, max_output, rate_of
 
 _UNBOUNDED_OUTPUT = 16_384  # tokens reserved for an answer where neither the caller nor the model sets a limit
 _PROBE_SECONDS = 5.0  # how often a call is let through to see whether a failed ledger takes records again
@@ -246,8 +246,12 @@ class Accounts:
         usage, answering = record.usage, call.answering
         if usage is None or answering is None:
             return
-        memory = replace(
-            call.memory,
+        rate = None
+        if not usage.estimated and not wire.has_media(call.request.body):
+            # The rate of what is left of the text, also where the noise was sent with it.
+            noise = sum(edit.tokens_removed for edit in call.edits) - call.removed_tokens
+            rate = rate_of(max(0, usage.input - noise), call.prompt_chars - call.removed_chars)
+        memory = SessionState(
             deployment=answering.deployment.name,
             model=answering.deployment.model,
             tier=answering.deployment.tier.value,
@@ -256,13 +260,9 @@ class Accounts:
             chars=call.prompt_chars,
             sent_tokens=usage.input,
             original_tokens=record.tokens_before or usage.input,
+            tokens_per_char=rate or call.memory.tokens_per_char,
             output_tokens=call.memory.smoothed_output(usage.output),
         )
-        if not usage.estimated and not wire.has_media(call.request.body):
-            # The rate of what is left of the text, also where the noise was sent with it.
-            noise = sum(edit.tokens_removed for edit in call.edits) - call.removed_tokens
-            rate = rate_of(max(0, usage.input - noise), call.prompt_chars - call.removed_chars)
-            memory = replace(memory, tokens_per_char=rate or memory.tokens_per_char)
         try:
             await self.sessions.remember(call.conversation, memory)
         except Exception:  # isolation: the answer is complete and on record, whatever the memory does
