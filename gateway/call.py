@@ -144,6 +144,8 @@ class Call:
     began: float
     deadline: float
     asked: Asked
+    recall: bool = False
+    cold_at: int = 0
     edits: tuple[Edit, ...] = ()
     trimmed_body: Json | None = None
     marks: wire.CacheMarks | None = None

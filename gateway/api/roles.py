@@ -36,6 +36,15 @@ class CallView(Protocol):
     def session(self) -> str: ...
     @property
     def warmth(self) -> Warmth: ...
+    @property
+    def recall(self) -> bool:
+        """Whether the model can ask for what an edit left out. The same for all requests of a conversation."""
+
+    @property
+    def cold_at(self) -> int:
+        """How many messages the conversation had when its prompt was last cold at the provider: at its first request
+        here, after a pause past the cache's time to live, at a change of model. An optimizer may rewrite these
+        messages once more, since they are read anew at full price anyway, and must keep that until `cold_at` grows."""
 
 
 class Guard(ABC):

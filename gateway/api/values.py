@@ -133,10 +133,21 @@ class Edit:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """The whole of a text of which an edit left something out. The edit's text names `id`, by which the model can ask
+    for it: 12 hexadecimal digits that stand for the text."""
+
+    id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Optimized:
-    """What an optimizer proposes. The core applies `edits` to a copy of the body and keeps the original beside it."""
+    """What an optimizer proposes. The core applies `edits` to a copy of the body and keeps the original beside it;
+    `stash` is what the model may ask for again, each text once."""
 
     edits: tuple[Edit, ...] = ()
+    stash: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,10 @@ import xxhash
 from gateway.api import Edit, Part
 from gateway_reduce.blobs import drop_base64
 from gateway_reduce.history import History
+from gateway_reduce.marks import POINTER
 from gateway_reduce.memo import Memo
 from gateway_reduce.records import tabulate
-from gateway_reduce.repeats import POINTER, Pointing, closing_lines, same_result
+from gateway_reduce.repeats import Pointing, closing_lines, same_result
 from gateway_reduce.terminal import clean
 from gateway_reduce.tokens import Tokens, digest
 

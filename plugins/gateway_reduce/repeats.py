@@ -11,9 +11,9 @@ import re
 import orjson
 
 from gateway_reduce.history import SHORTEST_SEED, SHORTEST_TAILED, History
+from gateway_reduce.marks import POINTER
 from gateway_reduce.tokens import Tokens
 
-POINTER = "[above: "  # how every pointer begins
 LEAST_CHARACTERS = 60  # of a run of lines, before its tokens are counted at all
 LEAST_GAIN = 16  # tokens a pointer has to save
 ANCHOR = 32  # characters quoted of the first line
