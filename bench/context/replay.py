@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import zip_longest
+from types import SimpleNamespace
 from typing import cast
 
 from bench.context.billing import Bill
@@ -19,6 +20,7 @@ from gateway_reduce import Reduce, ReduceSettings
 from gateway_reduce.body import parts_of, with_edits
 from gateway_reduce.tokens import Tokens
 
+_VIEW = SimpleNamespace(recall=False, cold_at=0)
 PICTURE = 765  # tokens; only differences matter
 
 
@@ -101,7 +103,7 @@ def run(plugin: Reduce, body: Json) -> tuple[Json, float]:
     """The optimized body and the microseconds of processor time it took to find the edits."""
     request = ChatRequest(copy.deepcopy(body), parts_of(body), len(body["messages"]), 0)
     start = time.process_time()
-    edits = plugin.optimize(request, cast(CallView, None)).edits
+    edits = plugin.optimize(request, cast(CallView, _VIEW)).edits
     return with_edits(body, edits), (time.process_time() - start) * 1e6
 
 

@@ -1,4 +1,4 @@
-"""Makes prompts shorter without making them say less.
+"""Makes prompts shorter without making them say less than an agent needs.
 
 Tool results are rewritten once, when they enter the conversation, as a pure function of themselves and of what
 came before them; nothing else is touched. `docs/explanation/context.md` explains the rules and shows the figures.
@@ -14,43 +14,62 @@ from pydantic import Field
 
 from gateway.api import CallView, ChatRequest, Host, Json, Optimized, Optimizer, Plugin, Settings
 from gateway_reduce.body import parts_of, with_edits
-from gateway_reduce.reduction import Reduction
+from gateway_reduce.reduction import Reduction, Rules
 
-__all__ = ["Reduce", "ReduceSettings", "optimize_body"]
+__all__ = ["Reduce", "ReduceSettings", "optimize_body", "optimize_body_lossless"]
 
-Transform = Literal["terminal", "records", "base64", "repeats"]
+Level = Literal["lossless", "careful"]
+Transform = Literal[
+    "records", "templates", "diffs", "terminal", "runs", "frames", "base64", "stash", "repeats", "compaction"
+]
+ALL: tuple[Transform, ...] = Transform.__args__  # type: ignore[attr-defined]  # what a Literal holds
 
 
 class ReduceSettings(Settings):
-    """`transforms` are those that run; a text that would lose fewer than `min_gain` tokens stays as it is."""
+    """`level`: `lossless` says the same in fewer tokens; `careful` also leaves things out, says so in place, and keeps
+    them where the model can ask for them. `transforms` are those that may run at all; a text that would lose fewer
+    than `min_gain` tokens stays as it is."""
 
-    transforms: tuple[Transform, ...] = ("terminal", "records", "base64", "repeats")
+    level: Level = "careful"
+    transforms: tuple[Transform, ...] = ALL
     min_gain: int = Field(default=4, ge=1)
+
+    @property
+    def rules(self) -> Rules:
+        return Rules(frozenset(self.transforms), self.level == "careful", self.min_gain)
 
 
 class Reduce(Plugin, Optimizer):
-    """Cuts noise, repeated keys and repeated lines from tool results."""
+    """Cuts noise, repeated keys, repeated lines and machine output from tool results."""
 
     Settings = ReduceSettings
 
     def __init__(self, host: Host, settings: ReduceSettings) -> None:
         super().__init__(host, settings)
-        self._reduction = Reduction(frozenset(settings.transforms), settings.min_gain)
+        self._reduction = Reduction(settings.rules)
 
     async def start(self) -> None:
         await asyncio.to_thread(self._reduction.load)
 
-    def optimize(self, request: ChatRequest, call: CallView) -> Optimized:  # noqa: ARG002 - the same for every caller
-        return Optimized(self._reduction.edits(request.parts))
-
-
-@cache
-def _default_reduction() -> Reduction:
-    settings = ReduceSettings()
-    return Reduction(frozenset(settings.transforms), settings.min_gain)
+    def optimize(self, request: ChatRequest, call: CallView) -> Optimized:
+        return self._reduction.optimized(request.parts, recall=call.recall, cold_at=call.cold_at)
 
 
 def optimize_body(body: Json) -> Json:
     """A chat-completions body with shorter tool results; the given body is not changed. Raises nothing for any JSON."""
-    edits = _default_reduction().edits(parts_of(body))
+    return _optimized(body, "careful")
+
+
+def optimize_body_lossless(body: Json) -> Json:
+    """As `optimize_body`, with those transforms only that leave nothing out."""
+    return _optimized(body, "lossless")
+
+
+@cache
+def _reduction(level: Level) -> Reduction:
+    return Reduction(ReduceSettings(level=level).rules)
+
+
+def _optimized(body: Json, level: Level) -> Json:
+    edits = _reduction(level).optimized(parts_of(body), recall=False).edits
     return with_edits(body, edits) if edits else body

@@ -8,6 +8,7 @@ from bisect import bisect_right
 from typing import Any
 
 from gateway.api import Part
+from gateway_reduce.excerpt import names_in
 
 SHORTEST_SEED = 4  # characters: braces and blank lines stand everywhere and say nothing about where a block begins
 SHORTEST_TAILED = 200  # characters of a line whose end alone may be pointed to
@@ -34,6 +35,7 @@ class History:
         self._whole: dict[str, str] = {}
         self._ids: set[str] = set()
         self._json_files: set[str] = set()
+        self._said: list[str] = []  # by people and the model
         self.closing: list[str] = []  # the last lines of the result before, pointers resolved
         self._message = -1
 
@@ -101,6 +103,10 @@ class History:
         """The name of the result that was exactly `text`."""
         return self._whole.get(text)
 
+    def names(self) -> frozenset[str]:
+        """The names that people and the model have spoken of so far."""
+        return names_in(self._said)
+
     def is_json_file(self, part: Part) -> bool:
         """Whether the call that a result answers names a JSON file: the model may want to edit it as it stands."""
         return part.call_id in self._json_files
@@ -114,6 +120,7 @@ class History:
 
     def read(self, part: Part) -> None:
         """Index a part that is not rewritten: prompts, the model's own words, the arguments of its calls."""
+        self._said.append(part.text)
         texts = [part.text]
         if part.kind == "tool_call":
             texts = _argument_texts(part.text)

@@ -6,19 +6,22 @@ parts are added behind it, and the prompt a provider has cached stays the prompt
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import xxhash
 
-from gateway.api import Edit, Part
-from gateway_reduce.blobs import drop_base64
+from gateway.api import LeftOut, Optimized, Part
+from gateway_reduce.compaction import compact
+from gateway_reduce.excerpt import SHORTEST as LEAST_EXCERPTED
+from gateway_reduce.excerpt import excerpt
 from gateway_reduce.history import History
-from gateway_reduce.marks import POINTER
+from gateway_reduce.marks import identify, is_marked, recall_line
 from gateway_reduce.memo import Memo
 from gateway_reduce.records import tabulate
 from gateway_reduce.repeats import Pointing, closing_lines, same_result
-from gateway_reduce.terminal import clean
+from gateway_reduce.rewrite import UNTOUCHED, Rewrite
+from gateway_reduce.steps import LINE_STEPS, Worked, shared_out, through_lines
 from gateway_reduce.tokens import Tokens, digest
 
 # Bounds of what is remembered between requests: entries of a few hundred bytes plus their text, and the characters
@@ -32,15 +35,15 @@ LARGEST = 4_000_000  # characters: a longer text is left alone
 
 
 @dataclass(frozen=True, slots=True)
-class Rewrite:
-    """What becomes of a part: its new text (`None`: it stays), the names of the transforms, the tokens saved."""
+class Rules:
+    """`transforms` by name; `careful`: the lossy ones among them may run; `min_gain` in tokens."""
 
-    text: str | None = None
-    transforms: tuple[str, ...] = ()
-    removed: int = 0
+    transforms: frozenset[str]
+    careful: bool
+    min_gain: int
 
-
-UNTOUCHED = Rewrite()
+    def runs(self, name: str) -> bool:
+        return name in self.transforms
 
 
 class Reduction:
@@ -49,15 +52,9 @@ class Reduction:
     The memories make it faster and nothing else: an instance that has forgotten everything gives the same edits.
     """
 
-    def __init__(self, transforms: frozenset[str], min_gain: int) -> None:
-        self._min_gain = min_gain
-        self._repeats = "repeats" in transforms
-        steps: tuple[tuple[str, Callable[[str], str]], ...] = (
-            ("records", tabulate),
-            ("terminal", clean),
-            ("base64", drop_base64),
-        )
-        self._steps = tuple(step for step in steps if step[0] in transforms)
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._steps = tuple(step for step in LINE_STEPS if rules.runs(step.name) and (rules.careful or not step.lossy))
         self._tokens = Tokens()
         self._rewrites: Memo[Rewrite] = Memo(REWRITES)
         self._cleaned: Memo[Rewrite] = Memo(CLEANED)
@@ -67,22 +64,30 @@ class Reduction:
         """Read the tokenizer's vocabulary now rather than at the first edit."""
         self._tokens.load()
 
-    def edits(self, parts: Sequence[Part]) -> tuple[Edit, ...]:
-        """The edits of a conversation, in its order."""
-        keys = _chain(parts)
+    def optimized(self, parts: Sequence[Part], *, recall: bool, cold_at: int = 0) -> Optimized:
+        """The edits of a conversation, in its order, and the texts of which something was left out.
+
+        `recall`: the model can ask for those. `cold_at`: see `CallView`.
+        """
+        recall = recall and self._rules.careful
+        keys = _chain(parts, b"recall" if recall else b"")
         known = [self._rewrites.get(key) for key in keys]
         if None in known:
-            self._compute(parts, keys, known)
-        return tuple(
-            Edit(part.path, rewrite.text, "+".join(rewrite.transforms), part.message, rewrite.removed)
-            for part, rewrite in zip(parts, known, strict=True)
-            if rewrite is not None and rewrite.text is not None
+            self._compute(parts, keys, known, recall=recall)
+        rewrites = [rewrite or UNTOUCHED for rewrite in known]
+        if recall and cold_at and self._rules.runs("compaction"):
+            rewrites = compact(parts, rewrites, cold_at, self._tokens)
+        changed = [pair for pair in zip(parts, rewrites, strict=True) if pair[1].text is not None]
+        stash = {rewrite.left_out: part.text for part, rewrite in changed if rewrite.left_out}
+        return Optimized(
+            tuple(rewrite.edit(part) for part, rewrite in changed),
+            tuple(LeftOut(id, text) for id, text in stash.items()),
         )
 
-    def _compute(self, parts: Sequence[Part], keys: list[bytes], known: list[Rewrite | None]) -> None:
+    def _compute(self, parts: Sequence[Part], keys: list[bytes], known: list[Rewrite | None], *, recall: bool) -> None:
         history, start = self._resume(keys)
         for at in range(start, len(parts)):
-            rewrite = known[at] = self._next(history, parts[at])
+            rewrite = known[at] = self._next(history, parts[at], recall=recall)
             self._rewrites.put(keys[at], rewrite, ENTRY + len(rewrite.text or ""))
         self._histories.put(keys[-1], history, ENTRY + history.characters)
 
@@ -94,7 +99,7 @@ class Reduction:
                 return history, at + 1
         return History(), 0
 
-    def _next(self, history: History, part: Part) -> Rewrite:
+    def _next(self, history: History, part: Part, *, recall: bool) -> Rewrite:
         """Rewrite one part and add what the model will see of it to the history."""
         history.follow(part)
         if part.kind != "tool_result":
@@ -103,32 +108,49 @@ class Reduction:
         if len(part.text) > LARGEST:
             history.closing = []
             return UNTOUCHED
-        cleaned = self._clean(part.text, as_records=not history.is_json_file(part))
-        return self._point(history, part, cleaned) if self._repeats else cleaned
+        as_records = self._rules.runs("records") and not history.is_json_file(part)
+        rewrite = self._clean(part.text, as_records=as_records, recall=recall)
+        if recall and self._rules.runs("stash"):
+            rewrite = self._excerpt(history, part, rewrite)
+        return self._point(history, part, rewrite) if self._rules.runs("repeats") else rewrite
 
-    def _clean(self, text: str, *, as_records: bool) -> Rewrite:
+    def _clean(self, text: str, *, as_records: bool, recall: bool) -> Rewrite:
         """The transforms that look at a text alone."""
-        key = digest(text) + bytes([as_records])
+        key = digest(text) + bytes([as_records, recall])
         known = self._cleaned.get(key)
         if known is None:
-            known = self._clean_anew(text, as_records=as_records)
+            known = self._clean_anew(text, as_records=as_records, recall=recall)
             self._cleaned.put(key, known, ENTRY + len(known.text or ""))
         return known
 
-    def _clean_anew(self, text: str, *, as_records: bool) -> Rewrite:
-        if POINTER in text:  # it has been through here: what was not worth cleaning then is not worth it now
+    def _clean_anew(self, text: str, *, as_records: bool, recall: bool) -> Rewrite:
+        if is_marked(text):  # it has been through here: what was not worth cleaning then is not worth it now
             return UNTOUCHED
-        now = text
-        names: list[str] = []
-        for name, transform in self._steps:
-            after = transform(now) if as_records or name != "records" else now
-            if after != now:
-                now = after
-                names.append(name)
-        if now == text:
+        worked = Worked(text, {})
+        if as_records:
+            worked.apply("records", tabulate)
+        if not worked.took:
+            worked = through_lines(text, self._steps)
+        id = ""
+        if worked.lossy and recall:
+            id = identify(text)
+            worked.text = f"{worked.text}\n{recall_line(id)}"
+        if worked.text == text:
             return UNTOUCHED
-        removed = self._tokens.removed(text, now)
-        return Rewrite(now, tuple(names), removed) if removed >= self._min_gain else UNTOUCHED
+        removed = self._tokens.removed(text, worked.text)
+        if removed < self._rules.min_gain:
+            return UNTOUCHED
+        return Rewrite(worked.text, shared_out(removed, worked.took), id)
+
+    def _excerpt(self, history: History, part: Part, cleaned: Rewrite) -> Rewrite:
+        """Long output of a command, once more shortened with what the conversation has spoken of in view."""
+        text = part.text if cleaned.text is None else cleaned.text
+        if len(text) < LEAST_EXCERPTED or not _is_output(part.text, cleaned):
+            return cleaned
+        id = identify(part.text)
+        shorter = excerpt(text, id, history.names())
+        gain = self._tokens.removed(text, shorter) if shorter is not text else 0
+        return Rewrite(shorter, (*cleaned.cuts, ("stash", gain)), id) if gain > 0 else cleaned
 
     def _point(self, history: History, part: Part, cleaned: Rewrite) -> Rewrite:
         text = part.text if cleaned.text is None else cleaned.text
@@ -139,19 +161,24 @@ class Reduction:
             mark, gain = same
             history.remember(part, name)
             history.closing = closing_lines(text)
-            return Rewrite(mark, (*cleaned.transforms, "repeats"), cleaned.removed + gain)
+            return Rewrite(mark, (*cleaned.cuts, ("repeats", gain)))
         pointing = Pointing(history, self._tokens, text)
         rewritten = pointing.rewrite()
         history.remember(part, name, text)
         if not pointing.removed:
             return cleaned
-        return Rewrite(rewritten, (*cleaned.transforms, "repeats"), cleaned.removed + pointing.removed)
+        return Rewrite(rewritten, (*cleaned.cuts, ("repeats", pointing.removed)), cleaned.left_out)
 
 
-def _chain(parts: Sequence[Part]) -> list[bytes]:
-    """A key for each part that stands for it and everything before it."""
+def _is_output(text: str, cleaned: Rewrite) -> bool:
+    """Whether a text is what a command wrote: it has a terminal's signs or runs of build or test lines."""
+    return "\x1b[" in text or any(name == "runs" for name, _ in cleaned.cuts)
+
+
+def _chain(parts: Sequence[Part], start: bytes) -> list[bytes]:
+    """A key for each part that stands for it and everything before it; other rules have another start."""
     keys: list[bytes] = []
-    key = b""
+    key = start
     for part in parts:
         kind = f"{part.message}\0{part.kind}\0{part.role}\0{part.call_id}\0{part.tool}\0{len(part.text)}\0{part.text}"
         key = xxhash.xxh3_128_digest(key + kind.encode("utf-8", "surrogatepass"))

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
+from gateway_reduce import ReduceSettings
 from gateway_reduce.reduction import Reduction
-
-ALL = frozenset({"terminal", "records", "base64", "repeats"})
 
 
 def call(id: str, **arguments: Any) -> dict[str, Any]:
@@ -38,4 +37,4 @@ def conversation() -> Callable[..., dict[str, Any]]:
 @pytest.fixture(scope="session")
 def reduction() -> Reduction:
     """One instance for all tests: what it remembers must not show."""
-    return Reduction(ALL, 4)
+    return Reduction(ReduceSettings().rules)

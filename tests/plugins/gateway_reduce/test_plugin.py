@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from pydantic import ValidationError
@@ -12,6 +13,7 @@ from gateway_reduce.body import parts_of, with_edits
 from gateway_reduce.reduction import Reduction
 from gateway_reduce.tokens import Tokens
 
+VIEW = SimpleNamespace(recall=False, cold_at=0)
 NOISY = "\x1b[32mok\x1b[0m\n" * 30 + json.dumps([{"id": n} for n in range(9)])
 
 
@@ -27,7 +29,7 @@ def request_of(body):
 
 async def test_the_plugin_and_the_function_agree(conversation):
     plugin, body = await started(), conversation(NOISY, NOISY)
-    edits = plugin.optimize(request_of(body), None).edits
+    edits = plugin.optimize(request_of(body), VIEW).edits
     assert isinstance(plugin, Optimizer)
     assert with_edits(body, edits) == optimize_body(body) != body
     assert [(edit.message, edit.transform) for edit in edits] == [(2, "terminal+repeats"), (4, "terminal+repeats")]
@@ -36,7 +38,7 @@ async def test_the_plugin_and_the_function_agree(conversation):
 async def test_tokens_removed_are_tokens(conversation):
     plugin, tokens = await started(), Tokens()
     body = conversation(NOISY, "x" * 20, NOISY)
-    edits = {edit.message: edit for edit in plugin.optimize(request_of(body), None).edits}
+    edits = {edit.message: edit for edit in plugin.optimize(request_of(body), VIEW).edits}
     for at, edit in edits.items():
         gone = tokens.count(body["messages"][at]["content"]) - tokens.count(edit.text)
         assert edit.tokens_removed == pytest.approx(gone, abs=3)  # counted by block: a border may join two tokens
@@ -44,9 +46,9 @@ async def test_tokens_removed_are_tokens(conversation):
 
 async def test_only_the_transforms_asked_for_run(conversation):
     plugin = await started(transforms=["records"])
-    assert plugin.optimize(request_of(conversation(NOISY, NOISY)), None).edits == ()
+    assert plugin.optimize(request_of(conversation(NOISY, NOISY)), VIEW).edits == ()
     text = json.dumps([{"identifier": n, "description": "x"} for n in range(30)], indent=1)
-    (edit,) = plugin.optimize(request_of(conversation(text)), None).edits
+    (edit,) = plugin.optimize(request_of(conversation(text)), VIEW).edits
     assert edit.transform == "records"
 
 
@@ -83,8 +85,8 @@ def test_parts_are_those_of_the_gateway():
 
 def test_an_instance_that_forgot_gives_the_same_edits(conversation):
     body = conversation(NOISY, "one\n" * 40, NOISY, NOISY + "two\n" * 9)
-    warm = Reduction(frozenset(ReduceSettings().transforms), 4)
+    warm = Reduction(ReduceSettings().rules)
     for upto in range(1, len(body["messages"]) + 1):
-        growing = warm.edits(parts_of({"messages": body["messages"][:upto]}))
-        fresh = Reduction(frozenset(ReduceSettings().transforms), 4)
-        assert fresh.edits(parts_of({"messages": body["messages"][:upto]})) == growing
+        growing = warm.optimized(parts_of({"messages": body["messages"][:upto]}), recall=True)
+        fresh = Reduction(ReduceSettings().rules)
+        assert fresh.optimized(parts_of({"messages": body["messages"][:upto]}), recall=True) == growing

@@ -9,12 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway_reduce import optimize_body
+from gateway_reduce import ReduceSettings, optimize_body
 from gateway_reduce.body import parts_of, with_edits
 from gateway_reduce.reduction import Reduction
 from gateway_reduce.tokens import Tokens
 
-TRANSFORMS = frozenset({"terminal", "records", "base64", "repeats"})
 TOKENS = Tokens()
 
 LINES = st.sampled_from(
@@ -91,7 +90,7 @@ def test_every_rule_at_once(body):
     after = optimize_body(body)
     assert body == before, "the body given is not changed"
 
-    edits = Reduction(TRANSFORMS, 4).edits(parts_of(body))
+    edits = Reduction(ReduceSettings().rules).optimized(parts_of(body), recall=False).edits
     assert with_edits(body, edits) == after, "deterministic, whatever is remembered"
 
     parts = {part.path: part for part in parts_of(body)}

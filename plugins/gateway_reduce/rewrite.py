@@ -1,0 +1,31 @@
+"""What becomes of one text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from gateway.api import Edit, Part
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """The new text of a part (`None`: it stays), the tokens that each transform took, in their order, and the id under
+    which the whole can be asked for where something of it was left out (empty: nothing was, or nobody can ask)."""
+
+    text: str | None = None
+    cuts: tuple[tuple[str, int], ...] = ()
+    left_out: str = ""
+
+    @cached_property
+    def removed(self) -> int:
+        """Tokens."""
+        return sum(tokens for _, tokens in self.cuts)
+
+    def edit(self, part: Part) -> Edit:
+        """The edit of a part whose text does not stay."""
+        assert self.text is not None  # noqa: S101  # asked for changed parts only
+        return Edit(part.path, self.text, "+".join(name for name, _ in self.cuts), part.message, self.removed)
+
+
+UNTOUCHED = Rewrite()
