@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import xxhash
 
@@ -46,6 +47,13 @@ class Rules:
         return name in self.transforms
 
 
+class _Reading(NamedTuple):
+    """How a conversation is read. `shown`: users' messages before this one are demonstrations, see `_shown_first`."""
+
+    recall: bool
+    shown: int
+
+
 class Reduction:
     """Computes edits for conversations and remembers them, so that a turn costs what its new messages cost.
 
@@ -70,10 +78,11 @@ class Reduction:
         `recall`: the model can ask for those. `cold_at`: see `CallView`.
         """
         recall = recall and self._rules.careful
-        keys = _chain(parts, b"recall" if recall else b"")
+        shown = _shown_first(parts) if self._rules.runs("repeats") else 0
+        keys = _chain(parts, f"{recall} {shown}".encode())
         known = [self._rewrites.get(key) for key in keys]
         if None in known:
-            self._compute(parts, keys, known, recall=recall)
+            self._compute(parts, keys, known, _Reading(recall, shown))
         rewrites = [rewrite or UNTOUCHED for rewrite in known]
         if recall and cold_at and self._rules.runs("compaction"):
             rewrites = compact(parts, rewrites, cold_at, self._tokens)
@@ -84,10 +93,12 @@ class Reduction:
             tuple(LeftOut(id, text) for id, text in stash.items()),
         )
 
-    def _compute(self, parts: Sequence[Part], keys: list[bytes], known: list[Rewrite | None], *, recall: bool) -> None:
+    def _compute(
+        self, parts: Sequence[Part], keys: list[bytes], known: list[Rewrite | None], reading: _Reading
+    ) -> None:
         history, start = self._resume(keys)
         for at in range(start, len(parts)):
-            rewrite = known[at] = self._next(history, parts[at], recall=recall)
+            rewrite = known[at] = self._next(history, parts[at], reading)
             self._rewrites.put(keys[at], rewrite, ENTRY + len(rewrite.text or ""))
         self._histories.put(keys[-1], history, ENTRY + history.characters)
 
@@ -99,18 +110,20 @@ class Reduction:
                 return history, at + 1
         return History(), 0
 
-    def _next(self, history: History, part: Part, *, recall: bool) -> Rewrite:
+    def _next(self, history: History, part: Part, reading: _Reading) -> Rewrite:
         """Rewrite one part and add what the model will see of it to the history."""
         history.follow(part)
         if part.kind != "tool_result":
+            if part.role == "user" and part.message < reading.shown and len(part.text) <= LARGEST:
+                return self._point(history, part, UNTOUCHED)
             history.read(part)
             return UNTOUCHED
         if len(part.text) > LARGEST:
             history.closing = []
             return UNTOUCHED
         as_records = self._rules.runs("records") and not history.is_json_file(part)
-        rewrite = self._clean(part.text, as_records=as_records, recall=recall)
-        if recall and self._rules.runs("stash"):
+        rewrite = self._clean(part.text, as_records=as_records, recall=reading.recall)
+        if reading.recall and self._rules.runs("stash"):
             rewrite = self._excerpt(history, part, rewrite)
         return self._point(history, part, rewrite) if self._rules.runs("repeats") else rewrite
 
@@ -173,6 +186,18 @@ class Reduction:
 def _is_output(text: str, cleaned: Rewrite) -> bool:
     """Whether a text is what a command wrote: it has a terminal's signs or runs of build or test lines."""
     return "\x1b[" in text or any(name == "runs" for name, _ in cleaned.cuts)
+
+
+def _shown_first(parts: Sequence[Part]) -> int:
+    """The message of the user's first real word: of those that a conversation begins with, the last. What stands before
+    it (worked examples, documents) was there when the conversation began, so shortening it changes nothing later."""
+    shown = 0
+    for part in parts:
+        if part.role == "user":
+            shown = part.message
+        elif part.role not in ("system", "developer"):
+            break
+    return shown
 
 
 def _chain(parts: Sequence[Part], start: bytes) -> list[bytes]:

@@ -90,3 +90,20 @@ def test_an_instance_that_forgot_gives_the_same_edits(conversation):
         growing = warm.optimized(parts_of({"messages": body["messages"][:upto]}), recall=True)
         fresh = Reduction(ReduceSettings().rules)
         assert fresh.optimized(parts_of({"messages": body["messages"][:upto]}), recall=True) == growing
+
+
+def test_examples_before_the_first_word_of_the_user_lose_their_repeats_and_nothing_later_does():
+    shown = "\n".join(f"{at}: the {at * 7 % 13} foxes of example {at} jump" for at in range(40))
+    messages = [
+        {"role": "system", "content": shown},
+        {"role": "user", "content": f"An example:\n{shown}\nEnd."},
+        {"role": "user", "content": f"Now do it:\n{shown}"},
+        {"role": "assistant", "content": "Shall I?"},
+        {"role": "user", "content": f"Yes:\n{shown}"},
+        {"role": "assistant", "content": "Done."},
+        {"role": "user", "content": "Thanks."},
+    ]
+    for upto in (3, 5, 7):
+        after = optimize_body({"messages": messages[:upto]})["messages"]
+        assert after[1]["content"] == "An example:\n[above: lines 0-39 as in the system prompt]\nEnd."
+        assert [*after[:1], *after[2:]] == [*messages[:1], *messages[2:upto]]
