@@ -19,6 +19,7 @@ SAMPLED = 64  # lines by which a text is judged before it is read as a whole
 LEAST_TIMED = 0.5  # share of the lines that are entries of a log
 LEAST_REPEATED = 0.25  # share of the lines that are of a kind that is left out
 LEAST_GAIN = 0.15  # share of the characters that go
+SEEN = 400  # characters of a line by which it is judged
 HEAD = 64  # characters in which the time of an entry stands
 
 FIRST = 3  # lines of a kind that stay
@@ -43,7 +44,9 @@ _LOUD = [
 _NAME = re.compile(rb"[^0]*[A-Za-z]{3}[^0]*")
 _NO_LETTERS = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"))
 _TIMES = (b"00:00:00", b"0:00:00", b"0000000000", b"000000 000000 ", b"0.000000]")
-_LEVEL = re.compile(rb"[^A-Za-z]*(?:INFO|DEBUG|WARN(?:ING)?|ERROR|TRACE|NOTICE|info|debug|warn(?:ing)?|error)\b")
+_LEVEL = re.compile(
+    rb"[^A-Za-z]*(?:(?:INFO|DEBUG|WARN(?:ING)?|ERROR|TRACE|NOTICE)\b|(?<=\[)(?:info|debug|warn|error)\])"
+)
 _FILE = re.compile(rb"[-dlbcps](?:[r-][w-][xsStT-]){3}")
 
 
@@ -61,11 +64,15 @@ def fold(text: str) -> str:
     lines = text.split("\n")
     if not _is_log(lines):
         return text
-    gone = _repeated(text)
+    gone = _repeated(text, lines)
     if len(gone) < LEAST_REPEATED * len(lines):
         return text
     folded = "\n".join(_with_marks(lines, gone))
     return folded if len(folded) <= (1 - LEAST_GAIN) * len(text) else text
+
+
+def _masked(line: str) -> bytes:
+    return _bytes(line[:SEEN]).translate(_MASK)
 
 
 def _bytes(text: str) -> bytes:
@@ -75,12 +82,12 @@ def _bytes(text: str) -> bytes:
 def _is_log(lines: list[str]) -> bool:
     """Whether most lines begin with a time or a level, and none of the things that have times too is there."""
     step = max(1, len(lines) // SAMPLED)
-    sample = [_bytes(line[:400]).translate(_MASK) for line in lines[::step] if line and not line.isspace()]
+    sample = [_masked(line) for line in lines[::step] if line and not line.isspace()]
     least = LEAST_TIMED * len(sample)
     if sum(map(_is_entry, sample)) < least:
         return False
-    if sum(row.rstrip().endswith((b",", b";", b"{")) for row in sample) >= least:
-        return False
+    if sum(row.rstrip().endswith((b",", b";", b"{")) or row.startswith(b"{") for row in sample) >= least:
+        return False  # code, or records in JSON
     if sum(b" +0000 " in row and row.find(b") ") > 0 for row in sample) >= least:  # git blame
         return False
     return not _is_table(sample)
@@ -115,7 +122,7 @@ def _rows(text: str) -> list[bytes]:
     return raw.split(b"\n")
 
 
-def _repeated(text: str) -> set[int]:
+def _repeated(text: str, written: list[str]) -> set[int]:
     """The numbers of the lines that may go."""
     rows = _rows(text)
     numbered: dict[bytes, list[int]] = {}
@@ -127,7 +134,13 @@ def _repeated(text: str) -> set[int]:
     kinds = _Kinds(lines)
     for row, some in lines.items():
         kinds.add(row, sorted(some))
-    gone = set().union(*map(_droppable, kinds.all))
+    gone: set[int] = set()
+    for kind in kinds.all:
+        if left := _droppable(kind):
+            shown = written[kind.rows[0][1][0]]
+            # What stands between entries may be a document whose every figure matters.
+            if _is_entry(_masked(shown)) or not shown.rstrip().endswith((",", ";", "{", "}", "[", "]", ":")):
+                gone |= left
     return gone.difference(_rare(kinds.all))
 
 
@@ -200,7 +213,8 @@ def _keys(words: list[bytes]) -> list[tuple[int, int, bytes]]:
 
 
 def _agree(some: list[bytes], other: list[bytes]) -> bool:
-    return sum(map(eq, some, other)) >= AGREEING * len(some)
+    same: int = sum(map(eq, some, other))
+    return same >= AGREEING * len(some)
 
 
 def _with_marks(lines: list[str], gone: set[int]) -> list[str]:
