@@ -6,6 +6,7 @@ Every rule looks for its own first sign before it runs an expression, and every 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from itertools import pairwise
 
 # Control sequences (colours, cursor, screen), operating system commands (titles, links), two-letter escapes.
@@ -20,6 +21,8 @@ _TRAILING = re.compile(r"(?<=[^ \t\n])[ \t]{3,}+$", re.MULTILINE)
 _NUMBERED = re.compile(r"^ {1,8}(\d{1,7})(?=\t|→)", re.MULTILINE)
 
 MOST_OVERWRITTEN = 20_000  # states of progress in one text: comparing more would hold up the requests of others
+PIECE = 64_000  # characters that expressions run over at once
+LONGEST_LINE = 300_000  # characters: a line that makes a longer piece stays as it is
 OVERWRITTEN_LEAST = 40  # characters: under this the mark costs more than the line
 
 
@@ -27,13 +30,31 @@ def clean(text: str) -> str:
     """`text` without terminal noise. Words, line breaks, indentation and the order of things stay."""
     if "\r" in text:
         text = _settle_overwritten(text)
+    if "\x08" in text or "\x1b" in text or "   \n" in text or "\t\n" in text or text.endswith(("   ", "\t")):
+        text = "".join(map(_clean_piece, _pieces(text)))
+    return _unpad_numbers(text)
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """A long text in pieces of whole lines. An expression holds up the whole process while it runs; it can be
+    interrupted between two pieces."""
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start + PIECE) + 1 or len(text)
+        yield text[start:end]
+        start = end
+
+
+def _clean_piece(text: str) -> str:
+    if len(text) > LONGEST_LINE:
+        return text
     if "\x08" in text:
         text = _OVERSTRIKE.sub("", text)
     if "\x1b" in text:
         text = _ESCAPES.sub("", text)
     if "   \n" in text or "\t\n" in text or text.endswith(("   ", "\t")):
         text = _TRAILING.sub("", text)
-    return _unpad_numbers(text)
+    return text
 
 
 def _unpad_numbers(text: str) -> str:
