@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from gateway_reduce import templates
+from gateway_reduce import diffs, templates
 from gateway_reduce.blobs import drop_base64
 from gateway_reduce.terminal import clean
 
@@ -21,6 +21,7 @@ class Step:
 
 LINE_STEPS = (
     Step("templates", templates.fold, lossy=True),
+    Step("diffs", diffs.narrow, lossy=True),
     Step("terminal", clean, lossy=False),
     Step("base64", drop_base64, lossy=False),
 )
