@@ -22,19 +22,19 @@ LEAST_GAIN = 0.15  # share of the characters that go
 SEEN = 400  # characters of a line by which it is judged
 HEAD = 64  # characters in which the time of an entry stands
 
-FIRST = 3  # lines of a kind that stay
+FIRST, LAST = 3, 1  # lines of a kind that stay
 ROUTINE = 20  # loud lines of one kind from which on they are what this log is full of, and
 FIRST_LOUD, LAST_LOUD = 5, 2  # that many of them stay
 AGREEING = 0.7  # share of the words by which two rows are of one kind
 FEW = 6  # variants of a kind that are shown one by one: states rather than names
 LEAST_LETTERS = 8  # a row with fewer is a row of figures, in which each may matter
 SHORTEST_RUN = 60  # characters: less is not worth a mark
-CANDIDATES = 4  # kinds compared under one key
+CANDIDATES = 8  # kinds compared under one key
 
 _MASK = bytes.maketrans(b"123456789\t\r", b"000000000  ")
-_ID = re.compile(
-    rb"(?<![A-Za-z0])(?:0x[0a-fA-F]++|(?=[a-fA-F]*+0)[0a-fA-F]++|[A-Za-z]{1,2}0|[A-Za-z]*+0[A-Za-z]++0[A-Za-z0]*+)(?![A-Za-z0])"
-)
+# A number, a hexadecimal one, a short name with a number, an id of letters and numbers in turn; and chains of these.
+_PART = rb"(?:0x[0a-fA-F]++|(?=[a-fA-F]*+0)[0a-fA-F]++|[A-Za-z]{1,2}0|[A-Za-z]*+0[A-Za-z]++0[A-Za-z0]*+)(?![A-Za-z0])"
+_ID = re.compile(rb"(?<![A-Za-z0])" + _PART + rb"(?:[-.:+~,/_]" + _PART + rb")*+")
 _LOUD = [
     *(b"error", b"warn", b"fail", b"exception", b"traceback", b"fatal", b"panic", b"denied", b"refused", b"timeout"),
     *(b"timed out", b"killed", b"critical", b"severe", b"abort", b"alert", b"emerg", b"corrupt", b"invalid", b"cannot"),
@@ -134,6 +134,7 @@ def _repeated(text: str, written: list[str]) -> set[int]:
     kinds = _Kinds(lines)
     for row, some in lines.items():
         kinds.add(row, sorted(some))
+    kinds.join()
     gone: set[int] = set()
     for kind in kinds.all:
         if left := _droppable(kind):
@@ -157,7 +158,7 @@ def _rare(kinds: list[_Kind]) -> Iterator[int]:
 
 def _droppable(kind: _Kind) -> set[int]:
     lines = sorted(at for _, some in kind.rows for at in some)
-    first, last = (FIRST_LOUD, LAST_LOUD) if kind.loud else (FIRST, 1)
+    first, last = (FIRST_LOUD, LAST_LOUD) if kind.loud else (FIRST, LAST)
     if len(lines) <= max(first + last, ROUTINE if kind.loud else 0):
         return set()
     if len(b"".join(kind.words).translate(None, _NO_LETTERS)) < LEAST_LETTERS:
@@ -191,16 +192,33 @@ class _Kinds:
     def _like(self, words: list[bytes], *, loud: bool) -> _Kind:
         keys = _keys(words)
         for key in keys:
-            for kind in self._index.get(key, ()):
+            places = self._index.get(key, [])
+            for place, kind in enumerate(places):
                 if kind.loud == loud and _agree(kind.words, words):
+                    places[0], places[place] = kind, places[0]
                     return kind
         kind = _Kind(words, loud)
         self.all.append(kind)
         for key in keys:
             places = self._index.setdefault(key, [])
+            places.insert(len(places) // 2, kind)  # before the kinds that were of use longest ago
+            del places[CANDIDATES:]
+        return kind
+
+    def join(self) -> None:
+        """Let small kinds go into large ones that they were not compared with."""
+        large: dict[tuple[int, bool], list[_Kind]] = {}
+        stay: list[_Kind] = []
+        for kind in sorted(self.all, key=lambda kind: -len(kind.rows)):
+            places = large.setdefault((len(kind.words), kind.loud), [])
+            like = next((place for place in places if _agree(place.words, kind.words)), None)
+            if like is not None:
+                like.rows += kind.rows
+                continue
+            stay.append(kind)
             if len(places) < CANDIDATES:
                 places.append(kind)
-        return kind
+        self.all = stay
 
 
 def _keys(words: list[bytes]) -> list[tuple[int, int, bytes]]:
@@ -234,7 +252,7 @@ def _with_marks(lines: list[str], gone: set[int]) -> list[str]:
         if sum(map(len, run)) < SHORTEST_RUN:
             out.extend(run)
             continue
-        out.append(f"{LEFT_OUT}{len(run)} lines]" if marked else _first_mark(len(run)))
+        out.append(f"{LEFT_OUT}{len(run)} line{'s' * (len(run) > 1)}]" if marked else _first_mark(len(run)))
         marked = True
     return out
 
