@@ -1,88 +1,83 @@
-"""What the context plugin saves and what it leaves alone, measured on recorded agent sessions.
+"""What the context plugin saves and what it leaves alone, on sessions of agents replayed turn by turn.
 
     python -m bench.context [TRACES...]
 
-Without arguments: the samples beside this file, and `../shared/data/traces` where that is present. Every figure is
-explained in docs/explanation/context.md.
+TRACES are files or folders of recorded sessions. Without any: the samples beside this file, sessions made from a seed,
+and `../shared/data/traces` where that is present. Every figure is explained in docs/explanation/context.md. Exits with
+1 where a request is invalid, a cached beginning changes, or a kind of traffic gets dearer.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import sys
 from pathlib import Path
-from statistics import mean, median
+from typing import get_args
 
-from bench.context.replay import Bench, Figures, large_body, large_times
+from bench.context.billing import Provider, providers
+from bench.context.optimizers import Level, Optimizer, Plugin
+from bench.context.replay import Bench, Pace
+from bench.context.report import Report, as_json, show
+from bench.context.speed import large_texts, times
 from bench.context.traces import Session, read
 
 HERE = Path(__file__).parent
 RECORDED = HERE.parents[1] / ".." / "shared" / "data" / "traces"
-LARGE = 100_000  # tokens
-HEAD = (
-    "| kind | requests | tokens cut % | valid % | prefix stable % | needles kept | same again | idempotent "
-    "| $ OpenAI | $ Anthropic | $ uncached | µs first sight | µs newest |"
-)
 
 
-def main(arguments: list[str]) -> None:
-    places = [Path(argument) for argument in arguments]
-    if not places:
-        places = [HERE / "samples", *([RECORDED] if RECORDED.is_dir() else [])]
-    for place in places:
-        print(f"\n{place.name if place.is_dir() else place}\n")
-        report(read([place]))
+def main() -> None:
+    options = _options()
+    reports: dict[str, Report] = {}
+    optimizer = Plugin(options.level)
+    for name, sessions in _sets(options.traces).items():
+        chosen = [session for session in sessions if not options.kinds or session.kind in options.kinds.split(",")]
+        if not chosen:
+            continue
+        print(f"\n## {name}")
+        billed = providers(options.ttl, units=options.units)
+        reports[name] = run(chosen, optimizer, billed, Pace(options.gap, 2 * options.ttl, options.pause_every))
+        if not options.no_speed:
+            reports[name].times = times(optimizer, chosen)
+            reports[name].large = {} if len(reports) > 1 else large_texts(optimizer)
+        show(reports[name])
+    if options.json:
+        told = {name: as_json(report) for name, report in reports.items()}
+        options.json.write_text(json.dumps(told, indent=1), encoding="utf-8")
+    faults = [f"{name}: {fault}" for name, report in reports.items() for fault in report.faults()]
+    print(*(f"FAULT {fault}" for fault in faults), sep="\n", file=sys.stderr)
+    sys.exit(bool(faults))
 
 
-def report(sessions: list[Session]) -> None:
-    bench = Bench()
-    kinds: dict[str, Figures] = {}
+def run(sessions: list[Session], optimizer: Optimizer, billed: tuple[Provider, ...], pace: Pace) -> Report:
+    report, bench = Report(billed), Bench(optimizer, billed, pace)
     for session in sessions:
-        kinds.setdefault(session.kind, Figures()).add(bench.session(session))
-    total = Figures()
-    print(HEAD)
-    print("|---" * (HEAD.count("|") - 1) + "|")
-    for kind, figures in sorted(kinds.items()):
-        print(row(kind, figures))
-        total.add(figures)
-    print(row("all", total))
-    print(f"\nmean of kinds: {mean(cut(figures) for figures in kinds.values()):.1f} % of tokens cut")
-    first, one_more = large_times(large_body(sessions, LARGE))
-    print(f"a conversation of {LARGE:,} tokens: {first:.1f} ms at first sight, {one_more:.2f} ms for one message more")
+        report.add(session.kind, bench.session(session), native=session.native)
+    return report
 
 
-def cut(figures: Figures) -> float:
-    return 100 * (1 - figures.after.tokens / figures.before.tokens)
+def _sets(given: list[Path]) -> dict[str, list[Session]]:
+    if given:
+        return {", ".join(map(str, given)): read(given)}
+    sets = {"samples": read([HERE / "samples"])}
+    return sets | {"recorded": read([RECORDED])} if RECORDED.is_dir() else sets
 
 
-def row(kind: str, figures: Figures) -> str:
-    before, after = figures.before, figures.after
-    dollars = [
-        f"{100 * (new / old - 1):+.1f}"
-        for old, new in (
-            (before.openai, after.openai),
-            (before.anthropic, after.anthropic),
-            (before.uncached, after.uncached),
-        )
-    ]
-    cells = [
-        kind,
-        str(figures.requests),
-        f"{cut(figures):.1f}",
-        share(figures.valid, figures.requests),
-        share(after.shared, after.repeatable),
-        f"{figures.kept}/{figures.needles}",
-        f"{figures.deterministic}/{figures.sessions}",
-        f"{figures.idempotent}/{figures.sessions}",
-        *dollars,
-        f"{median(figures.first):.0f}",
-        f"{median(figures.newest):.0f}" if figures.newest else "-",
-    ]
-    return "| " + " | ".join(cells) + " |"
-
-
-def share(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.1f}" if whole else "-"
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.context", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("traces", nargs="*", type=Path, metavar="TRACES")
+    parser.add_argument("--level", choices=get_args(Level), default="careful", help="how much the plugin may leave out")
+    parser.add_argument("--kinds", help="only these kinds of sessions, by commas")
+    parser.add_argument("--gap", type=float, default=20.0, help="seconds between two turns")
+    parser.add_argument("--ttl", type=float, default=300.0, help="seconds a provider's cache lives")
+    parser.add_argument("--pause-every", type=int, default=0, metavar="N", help="a pause of two lives each N turns")
+    parser.add_argument("--units", action="store_true", help="bill in units of the input's price, not litellm's prices")
+    parser.add_argument("--no-speed", action="store_true", help="measure no processor time")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

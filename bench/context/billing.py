@@ -1,45 +1,151 @@
-"""What a session's prompts cost in units of the input price, under the three ways providers bill repeated beginnings.
+"""What a session's prompts cost under the rules by which providers bill a beginning they have read before.
 
-Each turn follows the one before it within the five minutes that a cached beginning lives. A hit is taken where the
-rules allow one: OpenAI reads the longest beginning of the last prompt in steps of 128 tokens from 1,024 on at a tenth;
-Anthropic reads the last prompt at a tenth if this one begins with all of it, and writes the rest at 1.25.
+- OpenAI: by itself, the longest beginning that it saw within the time to live, from 1,024 tokens on in steps of 128.
+- Gemini: by itself, from 1,024 tokens on.
+- DeepSeek: by itself, in units of 64 tokens.
+- Anthropic: at breakpoints, where a beginning of 1,024 tokens and more is written at 1.25 of the input's price and read
+  again while it lives. They are set behind the system prompt and behind the last message, unless the body names its own.
+  A read looks back over at most 20 blocks from a breakpoint.
+
+A hit is taken wherever the rules allow one, and a hit renews the time to live.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Protocol
 
-READ, WRITE = 0.1, 1.25
-SMALLEST, STEP = 1_024, 128
+from bench.context.prompt import Prompt, shared
+from gateway.money import Catalog
+
+SMALLEST = 1_024  # tokens
+LOOK_BACK = 20  # blocks
+PROMPTS_KEPT = 6  # of a session: older ones are beginnings of newer ones
 
 
-@dataclass
-class Bill:
-    """The costs of one way to send a session: call `turn` for each of its prompts, in order."""
+@dataclass(frozen=True)
+class Charge:
+    """Tokens of one request: all, those read from the cache, those written to it."""
 
-    openai: float = 0.0
-    anthropic: float = 0.0
-    uncached: float = 0.0
-    tokens: int = 0
-    shared: int = 0
-    repeatable: int = 0
-    _before: list[tuple[str, int]] = field(default_factory=list)
+    tokens: int
+    read: int = 0
+    written: int = 0
 
-    def turn(self, prompt: list[tuple[str, int]]) -> None:
-        """`prompt` holds each segment with its tokens."""
-        total = sum(tokens for _, tokens in prompt)
-        last = sum(tokens for _, tokens in self._before)
-        same = 0
-        for (text, tokens), (old, _) in zip(prompt, self._before, strict=False):
-            if text != old:
+
+class Cache(Protocol):
+    """A provider's memory of one session."""
+
+    def turn(self, now: float, prompt: Prompt) -> Charge:
+        """Charge a prompt sent at `now` (seconds)."""
+
+
+class NoCache:
+    def turn(self, now: float, prompt: Prompt) -> Charge:
+        return Charge(prompt.size)
+
+
+class ByItself:
+    """Reads the longest known beginning of at least `smallest` tokens; beyond these it counts in whole steps."""
+
+    def __init__(self, smallest: int, step: int, ttl: float) -> None:
+        self._smallest, self._step, self._ttl = smallest, step, ttl
+        self._seen: list[tuple[float, Prompt]] = []
+
+    def turn(self, now: float, prompt: Prompt) -> Charge:
+        self._seen = [(at, old) for at, old in self._seen if now - at <= self._ttl][-PROMPTS_KEPT:]
+        known = [shared(old, prompt) for _, old in self._seen]
+        longest = max(known, default=0)
+        read = 0
+        if longest >= self._smallest:
+            read = self._smallest + (longest - self._smallest) // self._step * self._step
+            place = known.index(longest)
+            self._seen[place] = (now, self._seen[place][1])
+        self._seen.append((now, prompt))
+        return Charge(prompt.size, read)
+
+
+class AtBreakpoints:
+    """Reads the longest beginning that was written at a breakpoint, and writes what comes behind it."""
+
+    def __init__(self, ttl: float) -> None:
+        self._ttl = ttl
+        self._written: dict[tuple[int, int], float] = {}
+
+    def turn(self, now: float, prompt: Prompt) -> Charge:
+        beginnings = _beginnings(prompt)
+        last = len(beginnings) - 1
+        breakpoints = sorted(set(prompt.marks) or {min(prompt.head - 1, last), last})
+        read = 0
+        for at in (back for point in reversed(breakpoints) for back in range(point, max(-1, point - LOOK_BACK), -1)):
+            if now - self._written.get(beginnings[at], -self._ttl - 1 + now) <= self._ttl:
+                read = beginnings[at][1]
+                self._written[beginnings[at]] = now
                 break
-            same += tokens
-        self.tokens += total
-        self.shared += same
-        self.repeatable += last
-        self.uncached += total
-        read = SMALLEST + (same - SMALLEST) // STEP * STEP if same >= SMALLEST else 0
-        self.openai += total - read * (1 - READ)
-        read = last if same == last >= SMALLEST else 0
-        self.anthropic += READ * read + (total - read) * (WRITE if total >= SMALLEST else 1)
-        self._before = prompt
+        end = beginnings[breakpoints[-1]][1]
+        for point in breakpoints:
+            if beginnings[point][1] >= SMALLEST:
+                self._written[beginnings[point]] = now
+        return Charge(prompt.size, read, max(0, end - read) if end >= SMALLEST else 0)
+
+
+def _beginnings(prompt: Prompt) -> list[tuple[int, int]]:
+    """For each segment what stands for the prompt up to its end, and the tokens of that."""
+    found, key, size = list[tuple[int, int]](), 0, 0
+    for segment in prompt.segments:
+        key, size = hash((key, segment.tokens, segment.media)), size + segment.size
+        found.append((key, size))
+    return found
+
+
+@dataclass(frozen=True)
+class Provider:
+    """How one provider bills. Prices of a token of input, read from the cache and written to it: in USD, or in units
+    of the input's price."""
+
+    name: str
+    rule: str
+    input: float
+    read: float
+    write: float
+    ttl: float = 300.0
+
+    @property
+    def caches(self) -> bool:
+        return self.rule != "uncached"
+
+    def cache(self) -> Cache:
+        """An empty cache under this provider's rules."""
+        if self.rule == "anthropic":
+            return AtBreakpoints(self.ttl)
+        smallest, step = {"openai": (SMALLEST, 128), "gemini": (SMALLEST, 1), "deepseek": (64, 64)}.get(
+            self.rule, (0, 0)
+        )
+        return ByItself(smallest, step, self.ttl) if step else NoCache()
+
+    def dollars(self, charge: Charge) -> float:
+        plain = charge.tokens - charge.read - charge.written
+        return plain * self.input + charge.read * self.read + charge.written * self.write
+
+
+MODELS = (  # name, rule, model in litellm's price list, and what reading and writing costs in units of the input's price
+    ("OpenAI 0.1x", "openai", "gpt-5", 0.1, 1.0),
+    ("OpenAI 0.5x", "openai", "gpt-4o", 0.5, 1.0),
+    ("Anthropic", "anthropic", "claude-sonnet-4-5", 0.1, 1.25),
+    ("Gemini", "gemini", "gemini/gemini-2.5-flash", 0.1, 1.0),
+    ("DeepSeek", "deepseek", "deepseek/deepseek-chat", 0.1, 1.0),
+    ("uncached", "uncached", "gpt-4o-mini", 1.0, 1.0),
+)
+
+
+def providers(ttl: float, *, units: bool = False) -> tuple[Provider, ...]:
+    """The providers compared, at the prices of litellm's list or in `units` of the input's price. Raises `KeyError`
+    where the list lacks a model or its price."""
+    if units:
+        return tuple(Provider(name, rule, 1.0, read, write, ttl) for name, rule, _, read, write in MODELS)
+    entries, found = Catalog().entries, list[Provider]()
+    for name, rule, model, read, write in MODELS:
+        price = entries[model]["input_cost_per_token"]
+        reads = entries[model]["cache_read_input_token_cost"] if read < 1 else price
+        writes = entries[model]["cache_creation_input_token_cost"] if write > 1 else price
+        found.append(Provider(name, rule, price, reads, writes, ttl))
+    return tuple(found)

@@ -1,148 +1,147 @@
-"""Replays sessions turn by turn through the plugin and adds up what became of them."""
+"""Replays sessions turn by turn and adds up what became of them."""
 
 from __future__ import annotations
 
-import asyncio
-import copy
-import json
-import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import zip_longest
-from types import SimpleNamespace
-from typing import cast
 
-from bench.context.billing import Bill
-from bench.context.rules import kept, needles, text_of, valid
-from bench.context.traces import Json, Session
-from gateway.api import CallView, ChatRequest, Host
-from gateway_reduce import Reduce, ReduceSettings
-from gateway_reduce.body import parts_of, with_edits
-from gateway_reduce.tokens import Tokens
+from bench.context.billing import Provider
+from bench.context.needles import Found, log_facts, look_up, needles
+from bench.context.optimizers import Optimizer
+from bench.context.prompt import Prompt, Segment, prompt_of, shared, tokens_of
+from bench.context.traces import Json, Session, Turn
+from bench.context.validity import broken
 
-_VIEW = SimpleNamespace(recall=False, cold_at=0)
-PICTURE = 765  # tokens; only differences matter
+CALL = Segment(tokens_of("<assistant>\nrecall 3fa9c1d27b04 lines 1-40\n<tool>"))
+RECALLED = Segment(tuple(range(1_500)))  # what a recall brings at most
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds between two turns, and how long the pause before each `pause_every`th turn is (0: there are none)."""
+
+    gap: float = 20.0
+    pause: float = 600.0
+    pause_every: int = 0
+
+    def pauses_before(self, turn: int) -> bool:
+        return bool(self.pause_every and turn and turn % self.pause_every == 0)
 
 
 @dataclass
 class Figures:
-    """Sums over the turns of one kind of traffic."""
+    """Sums over sessions. Dollars are by provider: of the requests as they came, as they were sent, and as they were
+    sent with a recall billed for each turn that needs one."""
 
     requests: int = 0
-    valid: int = 0
+    sessions: int = 0
+    broken: Counter[str] = field(default_factory=Counter)
+    invalid: int = 0
+    tokens: int = 0
+    tokens_sent: int = 0
+    repeatable: int = 0
+    repeated: int = 0
     needles: int = 0
     kept: int = 0
-    sessions: int = 0
+    recall: int = 0
+    facts: int = 0
+    facts_kept: int = 0
+    compared: int = 0
     deterministic: int = 0
     idempotent: int = 0
-    before: Bill = field(default_factory=Bill)
-    after: Bill = field(default_factory=Bill)
-    first: list[float] = field(default_factory=list)  # microseconds of processor time
-    newest: list[float] = field(default_factory=list)
+    asked: Counter[str] = field(default_factory=Counter)
+    sent: Counter[str] = field(default_factory=Counter)
+    recalled: Counter[str] = field(default_factory=Counter)
+    lost: list[tuple[str, int, list[str]]] = field(default_factory=list)
 
     def add(self, other: Figures) -> None:
-        for name in ("requests", "valid", "needles", "kept", "sessions", "deterministic", "idempotent"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        for mine, theirs in ((self.before, other.before), (self.after, other.after)):
-            for name in ("openai", "anthropic", "uncached", "tokens", "shared", "repeatable"):
-                setattr(mine, name, getattr(mine, name) + getattr(theirs, name))
-        self.first += other.first
-        self.newest += other.newest
+        for name, value in vars(other).items():
+            if isinstance(value, Counter):
+                getattr(self, name).update(value)
+            else:
+                setattr(self, name, getattr(self, name) + value)
+
+    @property
+    def cut(self) -> float:
+        """Percent of the tokens that were not sent."""
+        return 100 * (1 - self.tokens_sent / self.tokens) if self.tokens else 0.0
+
+    def change(self, provider: str, *, recalls: bool = False) -> float:
+        """Percent by which the input's price changed."""
+        sent = (self.recalled if recalls else self.sent)[provider]
+        return 100 * (sent / self.asked[provider] - 1) if self.asked[provider] else 0.0
 
 
 class Bench:
-    """Runs sessions through one fresh plugin each, as a gateway that has just started would."""
+    """Sends sessions through an optimizer and bills them at each provider."""
 
-    def __init__(self) -> None:
-        self._tokens = Tokens()
+    def __init__(self, optimizer: Optimizer, providers: Iterable[Provider], pace: Pace) -> None:
+        self._optimizer = optimizer
+        self._providers = tuple(providers)
+        self._pace = pace
 
     def session(self, session: Session) -> Figures:
         figures = Figures(sessions=1)
-        plugin = fresh_plugin()
-        body: Json = session.body
-        after: Json = body
-        for turn in session.turns():
+        optimizer = self._optimizer.fresh() or self._optimizer
+        asked, sent = list[Prompt](), list[Prompt]()
+        needing = list[bool]()
+        cold_at, body, after = 0, session.body, session.body
+        for number, turn in enumerate(session.turns()):
             body = turn.body
-            after, micros = run(plugin, body)
-            if figures.requests:
-                figures.newest.append(micros)
-            figures.requests += 1
-            figures.valid += valid(body, after)
-            wanted = needles(turn)
-            figures.needles += len(wanted)
-            figures.kept += kept(wanted, after)
-            figures.before.turn(self._prompt(body))
-            figures.after.turn(self._prompt(after))
-        other = fresh_plugin()
-        again, micros = run(other, body)
-        figures.first.append(micros)
-        figures.deterministic += again == after
-        figures.idempotent += run(other, after)[0] == after
+            cold = not number or self._pace.pauses_before(number)
+            cold_at = len(body["messages"]) if cold else cold_at
+            after = optimizer.send(session.id, body, cold_at).body
+            found = _judge(figures, turn, after)
+            if found.lost:
+                figures.lost.append((session.id, number, sorted(found.lost)))
+            asked.append(prompt_of(body))
+            sent.append(prompt_of(after))
+            needing.append(bool(found.recall))
+            if not cold:
+                figures.repeatable += sent[-2].size
+                figures.repeated += shared(sent[-2], sent[-1])
+        figures.tokens = sum(prompt.size for prompt in asked)
+        figures.tokens_sent = sum(prompt.size for prompt in sent)
+        figures.facts, figures.facts_kept = log_facts(body, after)
+        self._again(figures, session.id, body, after, cold_at)
+        self._bill(figures, asked, sent, needing)
         return figures
 
-    def _prompt(self, body: Json) -> list[tuple[str, int]]:
-        segments = [(json.dumps(body["tools"]), 0)] if body.get("tools") else []
-        segments += [(f"{message.get('role')}\n{text_of(message)}", _pictures(message)) for message in body["messages"]]
-        return [(text, self._tokens.count(text) + PICTURE * pictures) for text, pictures in segments]
+    def _again(self, figures: Figures, session: str, body: Json, after: Json, cold_at: int) -> None:
+        """The last request once more at one that knows nothing, and its result given in again."""
+        other = self._optimizer.fresh()
+        if other is not None:
+            figures.compared = 1
+            figures.deterministic = int(other.send(session, body, cold_at).body == after)
+            figures.idempotent = int(other.send(session, after, cold_at).body == after)
+
+    def _bill(self, figures: Figures, asked: list[Prompt], sent: list[Prompt], needing: list[bool]) -> None:
+        for provider in self._providers:
+            caches = [provider.cache() for _ in range(3)]
+            now = 0.0
+            for number, (old, new) in enumerate(zip(asked, sent, strict=True)):
+                if number:
+                    now += self._pace.pause if self._pace.pauses_before(number) else self._pace.gap
+                figures.asked[provider.name] += provider.dollars(caches[0].turn(now, old))
+                figures.sent[provider.name] += provider.dollars(caches[1].turn(now, new))
+                prompts = [new, _with_recall(new)] if needing[number] else [new]
+                for prompt in prompts:
+                    figures.recalled[provider.name] += provider.dollars(caches[2].turn(now, prompt))
 
 
-def _pictures(message: Json) -> int:
-    content = message.get("content")
-    pieces = content if isinstance(content, list) else ()
-    return sum(isinstance(piece, dict) and piece.get("type") == "image_url" for piece in pieces)
+def _with_recall(prompt: Prompt) -> Prompt:
+    """The request that follows where the model asks for what was left out."""
+    return Prompt((*prompt.segments, CALL, RECALLED), prompt.head, prompt.marks)
 
 
-def fresh_plugin() -> Reduce:
-    """A plugin that remembers nothing, its vocabulary read."""
-    plugin = Reduce(cast(Host, None), ReduceSettings())  # it asks its host for nothing
-    asyncio.run(plugin.start())
-    return plugin
-
-
-def run(plugin: Reduce, body: Json) -> tuple[Json, float]:
-    """The optimized body and the microseconds of processor time it took to find the edits."""
-    request = ChatRequest(copy.deepcopy(body), parts_of(body), len(body["messages"]), 0)
-    start = time.process_time()
-    edits = plugin.optimize(request, cast(CallView, _VIEW)).edits
-    return with_edits(body, edits), (time.process_time() - start) * 1e6
-
-
-def large_body(sessions: list[Session], tokens: int) -> Json:
-    """One conversation of about so many tokens: turns of all sessions by turns, each call with its results."""
-    counter, messages, size = Tokens(), list[Json](), 0
-    rounds = zip_longest(*(list(_exchanges(at, session)) for at, session in enumerate(sessions)))
-    for exchange in (exchange for turn in rounds for exchange in turn if exchange):
-        if size < tokens:
-            messages += exchange
-            size += sum(counter.count(text_of(message)) for message in exchange)
-    return {"model": "any", "messages": messages}
-
-
-def _exchanges(at: int, session: Session) -> Iterator[list[Json]]:
-    """The calls of a session with their results, under ids that no other session has."""
-    exchange: list[Json] = []
-    for message in session.body["messages"]:
-        copied = copy.deepcopy(message)
-        if copied.get("tool_calls"):
-            if exchange:
-                yield exchange
-            for call in copied["tool_calls"]:
-                call["id"] = f"{at}_{call['id']}"
-            exchange = [copied]
-        elif copied["role"] == "tool" and exchange:
-            copied["tool_call_id"] = f"{at}_{copied['tool_call_id']}"
-            exchange.append(copied)
-    if exchange:
-        yield exchange
-
-
-def large_times(body: Json, rounds: int = 9) -> tuple[float, float]:
-    """Milliseconds of processor time (the best of all rounds: others slow it down, nothing makes it faster) for a
-    conversation at first sight, and for one message more."""
-    first, newest = [], []
-    for _ in range(rounds):
-        plugin = fresh_plugin()
-        known = {**body, "messages": body["messages"][:-1]}
-        first.append(run(plugin, known)[1] / 1e3)
-        newest.append(run(plugin, body)[1] / 1e3)
-    return min(first), min(newest)
+def _judge(figures: Figures, turn: Turn, after: Json) -> Found:
+    faults = broken(turn.body, after)
+    found = look_up(needles(turn), turn.body, after)
+    figures.requests += 1
+    figures.invalid += bool(faults)
+    figures.broken.update(faults)
+    figures.needles += found.wanted
+    figures.kept += len(found.kept)
+    figures.recall += len(found.recall)
+    return found

@@ -1,0 +1,69 @@
+"""What is measured: the plugin in this process, or a gateway that has it, by what arrives at its upstream."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import time
+from dataclasses import dataclass
+from typing import Literal, Protocol, cast
+
+from bench.context.traces import Json
+from gateway.api import CallView, Caller, ChatRequest, Host, Warmth
+from gateway_reduce import Reduce, ReduceSettings
+from gateway_reduce.body import parts_of, with_edits
+
+Level = Literal["lossless", "careful"]
+
+
+@dataclass(frozen=True)
+class View:
+    """What a plugin is told of a call; see `gateway.api.CallView`."""
+
+    id: str = "bench"
+    caller: Caller = Caller("bench")
+    session: str = "bench"
+    warmth: Warmth = Warmth()
+    recall: bool = False
+    cold_at: int = 0
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What became of a request: the body that the provider reads, and the seconds of processor time it took to find
+    the edits (`None`: another process did)."""
+
+    body: Json
+    seconds: float | None = None
+
+
+class Optimizer(Protocol):
+    def send(self, session: str, body: Json, cold_at: int) -> Sent:
+        """Optimize a request of a session, which may remember what it did for the ones before."""
+
+    def fresh(self) -> Optimizer | None:
+        """One that remembers nothing; `None` where that cannot be had."""
+
+
+class Plugin:
+    """The plugin in this process, its vocabulary read."""
+
+    def __init__(self, level: Level) -> None:
+        self._level: Level = level
+        self._plugin = Reduce(cast(Host, None), settings_of(level))  # it asks its host for nothing
+        asyncio.run(self._plugin.start())
+
+    def send(self, session: str, body: Json, cold_at: int) -> Sent:
+        request = ChatRequest(copy.deepcopy(body), parts_of(body), len(body["messages"]), 0)
+        view: CallView = View(session=session, recall=self._level == "careful", cold_at=cold_at)
+        start = time.process_time()
+        edits = self._plugin.optimize(request, view).edits
+        seconds = time.process_time() - start
+        return Sent(with_edits(body, edits), seconds)
+
+    def fresh(self) -> Plugin:
+        return Plugin(self._level)
+
+
+def settings_of(level: Level) -> ReduceSettings:  # the one level there is today
+    return ReduceSettings()
