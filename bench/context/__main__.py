@@ -29,7 +29,7 @@ RECORDED = HERE.parents[1] / ".." / "shared" / "data" / "traces"
 def main() -> None:
     options = _options()
     reports: dict[str, Report] = {}
-    optimizer = Plugin(options.level)
+    optimizer = Plugin(options.level, recall=not options.no_recall)
     for name, sessions in _sets(options.traces).items():
         chosen = [session for session in sessions if not options.kinds or session.kind in options.kinds.split(",")]
         if not chosen:
@@ -69,6 +69,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("traces", nargs="*", type=Path, metavar="TRACES")
     parser.add_argument("--level", choices=get_args(Level), default="careful", help="how much the plugin may leave out")
+    parser.add_argument("--no-recall", action="store_true", help="the model cannot ask for what was left out")
     parser.add_argument("--kinds", help="only these kinds of sessions, by commas")
     parser.add_argument("--gap", type=float, default=20.0, help="seconds between two turns")
     parser.add_argument("--ttl", type=float, default=300.0, help="seconds a provider's cache lives")

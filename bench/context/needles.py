@@ -15,12 +15,13 @@ from dataclasses import dataclass
 
 from bench.context.prompt import content_of, layout
 from bench.context.traces import Json, Turn
-from gateway_reduce.marks import LEFT_OUT, RECALL
+from gateway_reduce.marks import LEFT_OUT, identify
 
 _WORD = re.compile(r"[A-Za-z0-9_./:@#\-]{4,120}")
 _TELLING = re.compile(r"\d|[_/.@:#-].|[a-z][A-Z]")
 _LETTER = re.compile(r"[A-Za-z]")
 _TIME = re.compile(r"\d[\d:.,/TZ+-]*(?:[kKMGT]?i?B|[mun]?s|[AP]M)?")
+_ID = re.compile(r"recall ([0-9a-f]{12})")
 SHORTEST_WORD, SHORTEST_LINE = 4, 20  # characters
 
 
@@ -63,8 +64,9 @@ def look_up(wanted: Iterable[str], before: Json, after: Json) -> Found:
     missing = frozenset(wanted) - kept
     if not missing:
         return Found(kept)
-    pairs = zip(before["messages"], after["messages"], strict=False)
-    behind = "\n".join(content_of(old) for old, new in pairs if RECALL in content_of(new))
+    ids = set(_ID.findall(text))
+    results = [content_of(message) for message in before["messages"] if ids and _is_result(message)]
+    behind = "\n".join(result for result in results if identify(result) in ids)
     recall = frozenset(fact for fact in missing if _holds(behind, fact))
     return Found(kept, recall, missing - recall)
 

@@ -48,22 +48,19 @@ class Optimizer(Protocol):
 class Plugin:
     """The plugin in this process, its vocabulary read."""
 
-    def __init__(self, level: Level) -> None:
+    def __init__(self, level: Level, *, recall: bool) -> None:
         self._level: Level = level
-        self._plugin = Reduce(cast(Host, None), settings_of(level))  # it asks its host for nothing
+        self._recall = recall
+        self._plugin = Reduce(cast(Host, None), ReduceSettings(level=level))  # it asks its host for nothing
         asyncio.run(self._plugin.start())
 
     def send(self, session: str, body: Json, cold_at: int) -> Sent:
         request = ChatRequest(copy.deepcopy(body), parts_of(body), len(body["messages"]), 0)
-        view: CallView = View(session=session, recall=self._level == "careful", cold_at=cold_at)
+        view: CallView = View(session=session, recall=self._recall, cold_at=cold_at)
         start = time.process_time()
         edits = self._plugin.optimize(request, view).edits
         seconds = time.process_time() - start
         return Sent(with_edits(body, edits), seconds)
 
     def fresh(self) -> Plugin:
-        return Plugin(self._level)
-
-
-def settings_of(level: Level) -> ReduceSettings:  # the one level there is today
-    return ReduceSettings()
+        return Plugin(self._level, recall=self._recall)
