@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import get_args
 
 from bench.context.billing import Provider, providers
+from bench.context.generated import SEED, generated
 from bench.context.optimizers import Level, Optimizer, Plugin
 from bench.context.replay import Bench, Pace
 from bench.context.report import Report, as_json, show
@@ -30,7 +31,7 @@ def main() -> None:
     options = _options()
     reports: dict[str, Report] = {}
     optimizer = Plugin(options.level, recall=not options.no_recall)
-    for name, sessions in _sets(options.traces).items():
+    for name, sessions in _sets(options).items():
         chosen = [session for session in sessions if not options.kinds or session.kind in options.kinds.split(",")]
         if not chosen:
             continue
@@ -56,10 +57,10 @@ def run(sessions: list[Session], optimizer: Optimizer, billed: tuple[Provider, .
     return report
 
 
-def _sets(given: list[Path]) -> dict[str, list[Session]]:
-    if given:
-        return {", ".join(map(str, given)): read(given)}
-    sets = {"samples": read([HERE / "samples"])}
+def _sets(options: argparse.Namespace) -> dict[str, list[Session]]:
+    if options.traces:
+        return {", ".join(map(str, options.traces)): read(options.traces)}
+    sets = {"samples": read([HERE / "samples"]), f"generated from seed {options.seed}": generated(options.seed)}
     return sets | {"recorded": read([RECORDED])} if RECORDED.is_dir() else sets
 
 
@@ -70,6 +71,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("traces", nargs="*", type=Path, metavar="TRACES")
     parser.add_argument("--level", choices=get_args(Level), default="careful", help="how much the plugin may leave out")
     parser.add_argument("--no-recall", action="store_true", help="the model cannot ask for what was left out")
+    parser.add_argument("--seed", type=int, default=SEED, help="of the sessions that are made")
     parser.add_argument("--kinds", help="only these kinds of sessions, by commas")
     parser.add_argument("--gap", type=float, default=20.0, help="seconds between two turns")
     parser.add_argument("--ttl", type=float, default=300.0, help="seconds a provider's cache lives")

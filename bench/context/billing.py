@@ -4,7 +4,7 @@
 - Gemini: by itself, from 1,024 tokens on.
 - DeepSeek: by itself, in units of 64 tokens.
 - Anthropic: at breakpoints, where a beginning of 1,024 tokens and more is written at 1.25 of the input's price and read
-  again while it lives. They are set behind the system prompt and behind the last message, unless the body names its own.
+  again while it lives. They stand behind the system prompt and behind the last message, unless the body names its own.
   A read looks back over at most 20 blocks from a breakpoint.
 
 A hit is taken wherever the rules allow one, and a hit renews the time to live.
@@ -127,7 +127,8 @@ class Provider:
         return plain * self.input + charge.read * self.read + charge.written * self.write
 
 
-MODELS = (  # name, rule, model in litellm's price list, and what reading and writing costs in units of the input's price
+# Name, rule, model in litellm's price list, and what reading and writing costs in units of the input's price.
+MODELS = (
     ("OpenAI 0.1x", "openai", "gpt-5", 0.1, 1.0),
     ("OpenAI 0.5x", "openai", "gpt-4o", 0.5, 1.0),
     ("Anthropic", "anthropic", "claude-sonnet-4-5", 0.1, 1.25),

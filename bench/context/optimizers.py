@@ -9,11 +9,15 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, cast
 
 from bench.context.traces import Json
-from gateway.api import CallView, Caller, ChatRequest, Host, Warmth
+from gateway.api import Caller, CallView, ChatRequest, Host, Warmth
 from gateway_reduce import Reduce, ReduceSettings
 from gateway_reduce.body import parts_of, with_edits
 
 Level = Literal["lossless", "careful"]
+
+
+BENCH = Caller("bench")
+COLD = Warmth()
 
 
 @dataclass(frozen=True)
@@ -21,9 +25,9 @@ class View:
     """What a plugin is told of a call; see `gateway.api.CallView`."""
 
     id: str = "bench"
-    caller: Caller = Caller("bench")
+    caller: Caller = BENCH
     session: str = "bench"
-    warmth: Warmth = Warmth()
+    warmth: Warmth = COLD
     recall: bool = False
     cold_at: int = 0
 

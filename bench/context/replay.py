@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -29,6 +29,17 @@ class Pace:
         return bool(self.pause_every and turn and turn % self.pause_every == 0)
 
 
+class Dollars(defaultdict[str, float]):
+    """By provider."""
+
+    def __init__(self) -> None:
+        super().__init__(float)
+
+    def update(self, other: dict[str, float]) -> None:  # type: ignore[override]  # adds, as a Counter does
+        for provider, dollars in other.items():
+            self[provider] += dollars
+
+
 @dataclass
 class Figures:
     """Sums over sessions. Dollars are by provider: of the requests as they came, as they were sent, and as they were
@@ -50,14 +61,14 @@ class Figures:
     compared: int = 0
     deterministic: int = 0
     idempotent: int = 0
-    asked: Counter[str] = field(default_factory=Counter)
-    sent: Counter[str] = field(default_factory=Counter)
-    recalled: Counter[str] = field(default_factory=Counter)
+    asked: Dollars = field(default_factory=Dollars)
+    sent: Dollars = field(default_factory=Dollars)
+    recalled: Dollars = field(default_factory=Dollars)
     lost: list[tuple[str, int, list[str]]] = field(default_factory=list)
 
     def add(self, other: Figures) -> None:
         for name, value in vars(other).items():
-            if isinstance(value, Counter):
+            if isinstance(value, Counter | Dollars):
                 getattr(self, name).update(value)
             else:
                 setattr(self, name, getattr(self, name) + value)

@@ -13,6 +13,10 @@ from bench.context.traces import Json
 
 DEARER = 0.1  # percent: where a provider reads its cache in steps, a shorter prompt may miss a step
 SHOWN = 5
+HEADS = [
+    *("kind", "requests", "tokens cut %", "valid %", "prefix stable %", "needles kept", "need recall", "lost"),
+    *("same again", "idempotent", "facts of logs kept %"),
+]
 
 
 @dataclass
@@ -67,8 +71,7 @@ class Report:
 
 def show(report: Report) -> None:
     _table(
-        ["kind", "requests", "tokens cut %", "valid %", "prefix stable %", "needles kept", "need recall", "lost"]
-        + ["same again", "idempotent", "facts of logs kept %"],
+        HEADS,
         [[name, *_quality(figures)] for name, figures in report.rows().items()],
     )
     names = [provider.name for provider in report.providers]

@@ -17,8 +17,8 @@ MEGABYTE = 1_000_000  # characters
 
 
 def times(optimizer: Optimizer, sessions: list[Session]) -> dict[int, dict[str, list[float]]]:
-    """Milliseconds for conversations of about so many tokens, `first` when the optimizer has seen nothing of them and
-    `newest` when it has seen all but the last call with its result. A size that the sessions do not fill is left out."""
+    """Milliseconds for conversations of about so many tokens: `first` when the optimizer has seen nothing of them,
+    `newest` when it has seen all but the last call with its result. A size the sessions do not fill is left out."""
     exchanges = list(_exchanges(sessions))
     found: dict[int, dict[str, list[float]]] = {}
     for size in SIZES:

@@ -11,7 +11,7 @@ OURS = frozenset({"model", "messages", "tools"})  # a gateway names the model, a
 
 
 def broken(before: Json, after: Json) -> list[str]:
-    """What a changed body breaks, in words; empty where it is valid. Added cache marks, tools and fields are no fault."""
+    """The faults of a changed body in words. Cache marks, tools and fields that were added are none."""
     faults = [f"field {name}" for name in before if name not in OURS and after.get(name) != before[name]]
     offered = unmarked(after.get("tools") or [])
     faults += ["tool gone" for tool in before.get("tools") or () if tool not in offered]
