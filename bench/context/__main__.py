@@ -18,6 +18,7 @@ from typing import get_args
 from bench.context.billing import Provider, providers
 from bench.context.generated import SEED, generated
 from bench.context.optimizers import Level, Optimizer, Plugin
+from bench.context.over_http import OverHttp
 from bench.context.replay import Bench, Pace
 from bench.context.report import Report, as_json, show
 from bench.context.speed import large_texts, times
@@ -29,8 +30,24 @@ RECORDED = HERE.parents[1] / ".." / "shared" / "data" / "traces"
 
 def main() -> None:
     options = _options()
+    if options.http:
+        with OverHttp(options.level) as gateway:
+            reports = measure(options, gateway)
+            print(f"\ncalls to the upstream beyond one for each request: {gateway.more}")
+    else:
+        reports = measure(options, Plugin(options.level, recall=not options.no_recall))
+    if options.json:
+        told = {name: as_json(report) for name, report in reports.items()}
+        options.json.write_text(json.dumps(told, indent=1), encoding="utf-8")
+    faults = [f"{name}: {fault}" for name, report in reports.items() for fault in report.faults()]
+    for fault in faults:
+        print(f"FAULT {fault}", file=sys.stderr)
+    sys.exit(bool(faults))
+
+
+def measure(options: argparse.Namespace, optimizer: Optimizer) -> dict[str, Report]:
+    """The reports of all sets of sessions, which are shown as they come."""
     reports: dict[str, Report] = {}
-    optimizer = Plugin(options.level, recall=not options.no_recall)
     for name, sessions in _sets(options).items():
         chosen = [session for session in sessions if not options.kinds or session.kind in options.kinds.split(",")]
         if not chosen:
@@ -38,16 +55,11 @@ def main() -> None:
         print(f"\n## {name}")
         billed = providers(options.ttl, units=options.units)
         reports[name] = run(chosen, optimizer, billed, Pace(options.gap, 2 * options.ttl, options.pause_every))
-        if not options.no_speed:
+        if not (options.no_speed or options.http):
             reports[name].times = times(optimizer, chosen)
             reports[name].large = {} if len(reports) > 1 else large_texts(optimizer)
         show(reports[name])
-    if options.json:
-        told = {name: as_json(report) for name, report in reports.items()}
-        options.json.write_text(json.dumps(told, indent=1), encoding="utf-8")
-    faults = [f"{name}: {fault}" for name, report in reports.items() for fault in report.faults()]
-    print(*(f"FAULT {fault}" for fault in faults), sep="\n", file=sys.stderr)
-    sys.exit(bool(faults))
+    return reports
 
 
 def run(sessions: list[Session], optimizer: Optimizer, billed: tuple[Provider, ...], pace: Pace) -> Report:
@@ -70,6 +82,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("traces", nargs="*", type=Path, metavar="TRACES")
     parser.add_argument("--level", choices=get_args(Level), default="careful", help="how much the plugin may leave out")
+    parser.add_argument("--http", action="store_true", help="measure a gateway by what arrives behind it")
     parser.add_argument("--no-recall", action="store_true", help="the model cannot ask for what was left out")
     parser.add_argument("--seed", type=int, default=SEED, help="of the sessions that are made")
     parser.add_argument("--kinds", help="only these kinds of sessions, by commas")
@@ -79,7 +92,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--units", action="store_true", help="bill in units of the input's price, not litellm's prices")
     parser.add_argument("--no-speed", action="store_true", help="measure no processor time")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.http and (options.pause_every or options.no_recall):
+        parser.error("--http knows neither pauses nor a model without recall: a gateway's clock and tools are its own")
+    return options
 
 
 if __name__ == "__main__":

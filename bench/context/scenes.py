@@ -45,6 +45,7 @@ _NOUNS = (
     "cursor",
     "lease",
 )
+_GLUE = ("of the", "and the", "before", "where", "so that", "is kept by", "leaves", "reads")
 
 
 class Draw(random.Random):
@@ -68,11 +69,13 @@ class Draw(random.Random):
     def address(self) -> str:
         return f"10.{self.randrange(256)}.{self.randrange(256)}.{self.randrange(1, 255)}"
 
+    def remark(self, words: int) -> str:
+        """A sentence without any name that a tool result could hold too."""
+        return " ".join(self.choice((self.word, lambda: self.choice(_GLUE)))() for _ in range(words)).capitalize() + "."
+
     def sentence(self, words: int) -> str:
         made = [self.choice((self.word, self.function, self.name))() for _ in range(words // 3)]
-        glue = self.choices(
-            ("of the", "and the", "before", "where", "so that", "is kept by", "leaves", "reads"), k=len(made)
-        )
+        glue = self.choices(_GLUE, k=len(made))
         return " ".join(f"{one} {two}" for one, two in zip(made, glue, strict=True)).capitalize() + f" {self.word()}."
 
 

@@ -5,15 +5,17 @@ Every step is thought about in words, which take two fifths of the tokens, as th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from bench.context.scenes import Draw, Script
 from bench.context.traces import Session
 
+_NAME = re.compile(r"[a-z]+_[a-z]+")
 WINDOW = 60  # lines
 TURNS = (60, 80, 100)
 FILES, LINES = 30, 400
-SENTENCES = (4, 14)  # of a thought
+SENTENCES = (7, 24)  # of a thought
 
 
 def sessions(draw: Draw) -> Iterator[Session]:
@@ -52,7 +54,7 @@ def _session(number: int, turns: int, draw: Draw) -> Session:
                 "read_file", {"path": at, "offset": start, "limit": WINDOW}, _window(lines, start), thought=thought
             )
         elif step in (1, 6):
-            word = draw.choice([line.split("(")[0].split()[-1] for line in lines if line.startswith("def ")])
+            word = draw.choice(_NAME.findall("\n".join(lines[start - 1 : start - 1 + WINDOW])))
             script.call("grep", {"pattern": word, "path": "."}, _hits(files, word), thought=thought)
         elif step == 4:
             place = min(len(lines) - 1, start + draw.randrange(WINDOW))
@@ -95,7 +97,7 @@ def _window(lines: list[str], start: int, count: int = WINDOW) -> str:
 
 def _hits(files: dict[str, list[str]], word: str) -> str:
     hits = [f"{path}:{n}:{line}" for path, lines in files.items() for n, line in enumerate(lines, 1) if word in line]
-    return "\n".join(hits[:60]) or "no match"
+    return "\n".join(hits[:25]) or "no match"
 
 
 def _tests(draw: Draw, failing: list[str]) -> str:
@@ -118,6 +120,6 @@ def _tests(draw: Draw, failing: list[str]) -> str:
 def _thought(draw: Draw, path: str, lines: list[str], start: int) -> str:
     """What the agent thinks of the window before it: words of its own, and a line or a number copied from there."""
     place = min(len(lines), start + draw.randrange(20))
-    said = [draw.sentence(draw.randrange(18, 48)) for _ in range(draw.randrange(*SENTENCES))]
+    said = [draw.remark(draw.randrange(10, 30)) for _ in range(draw.randrange(*SENTENCES))]
     said.insert(1, f"In {path} line {place} reads `{lines[place - 1].strip()}`, which is where the {draw.word()} goes.")
     return " ".join(said)

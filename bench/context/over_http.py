@@ -1,0 +1,116 @@
+"""The gateway as a process of its own, measured by what arrives at the upstream behind it.
+
+So all counts that a gateway adds on the way: the tool by which the model can recall, and marks for a provider's cache.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+
+from bench.context.optimizers import Level, Sent
+from bench.context.traces import Json
+from gateway.testing import ENV, ScriptedUpstream, tiers_yaml
+
+MODEL = "large"
+READY_SECONDS = 60.0
+
+
+class OverHttp:
+    """A gateway with the plugin at a level, and its upstream; both live inside `with`.
+
+    `more` counts the calls that reached the upstream beyond one for each request.
+    """
+
+    def __init__(self, level: Level) -> None:
+        self._level: Level = level
+        self._loop = asyncio.new_event_loop()
+        self._upstream = ScriptedUpstream()
+        self._folder = tempfile.TemporaryDirectory()
+        self._process: subprocess.Popen[str] | None = None
+        self._url = ""
+        self.more = 0
+
+    def __enter__(self) -> Self:
+        self._loop.run_until_complete(self._upstream.start())
+        try:
+            self._url = self._start()
+            self._loop.run_until_complete(self._ready())
+        except BaseException:
+            self._close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close()
+
+    def send(self, session: str, body: Json, cold_at: int) -> Sent:  # the gateway finds that out itself
+        return Sent(self._loop.run_until_complete(self._send(session, body)))
+
+    def fresh(self) -> None:
+        """There is but one process."""
+
+    def _start(self) -> str:
+        """Start the gateway; gives its address once it listens. Raises `RuntimeError` where it does not."""
+        config = Path(self._folder.name) / "tiers.yaml"
+        plugins = [{"gateway_reduce": {"level": self._level}}]
+        ledger = {"url": f"sqlite:///{self._folder.name}/ledger.db"}
+        config.write_text(tiers_yaml(self._upstream.url, plugins=plugins, ledger=ledger), encoding="utf-8")
+        log = Path(self._folder.name) / "log"
+        with log.open("w") as told:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "gateway", "serve", "--config", str(config), "--port", "0"],
+                stderr=told,
+                env={**os.environ, **ENV},
+                text=True,
+            )
+        until = time.monotonic() + READY_SECONDS
+        while self._process.poll() is None and time.monotonic() < until:
+            said = log.read_text()
+            if " listens on " in said and "\n" in said.partition(" listens on ")[2]:
+                return said.partition(" listens on ")[2].split()[0]
+            time.sleep(0.05)
+        raise RuntimeError(f"the gateway does not listen: {log.read_text()}")
+
+    async def _ready(self) -> None:
+        until = time.monotonic() + READY_SECONDS
+        async with aiohttp.ClientSession() as http:
+            while time.monotonic() < until:
+                async with http.get(f"{self._url}/readyz") as got:
+                    if got.status == 200:
+                        return
+                await asyncio.sleep(0.1)
+        raise RuntimeError("the gateway does not become ready")
+
+    async def _send(self, session: str, body: Json) -> Json:
+        self._upstream.calls.clear()
+        asked = {**body, "model": MODEL, "stream": False}
+        headers = {"x-thriftgate-session": session}
+        async with (
+            aiohttp.ClientSession() as http,
+            http.post(f"{self._url}/v1/chat/completions", json=asked, headers=headers) as got,
+        ):
+            if got.status != 200:
+                raise RuntimeError(f"{session}: {got.status} {await got.text()}")
+            await got.read()
+        self.more += len(self._upstream.calls) - 1
+        return self._upstream.calls[-1].body
+
+    def _close(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            self._process.wait(10)
+        self._loop.run_until_complete(self._upstream.close())
+        self._loop.close()
+        self._folder.cleanup()
