@@ -107,7 +107,7 @@ class Cast:
                 continue
             try:
                 proposed = await self._optimize(seat, request, call)
-                _check_edits(request, proposed.edits)
+                check_edits(request, proposed.edits)
                 request = wire.edited(request, proposed.edits)
             except Exception as error:
                 self._failed(seat.name, "optimizer", error)
@@ -274,7 +274,7 @@ def _a(expected: type[RoleT], given: object) -> RoleT:
     return given
 
 
-def _check_edits(request: ChatRequest, edits: tuple[Edit, ...]) -> None:
+def check_edits(request: ChatRequest, edits: tuple[Edit, ...]) -> None:
     """Raises `ValueError` for an edit of what must stay as it was: system prompt, calls, the last user message."""
     if not edits:
         return

@@ -17,13 +17,15 @@ from rich.logging import RichHandler
 from rich.markup import escape
 from rich.table import Table
 
-from gateway import __version__
+from gateway import __version__, wire
 from gateway import config as configuration
 from gateway.api import Deployment, Json, RefusedError, ThriftgateError, Tier
 from gateway.compose import Gateway, known_plugins, load_config, load_plugins
 from gateway.compose import serve as serve_gateway
 from gateway.compose.plugins import roles_of
 from gateway.config import Config, ConfigError
+from gateway.preview import Preview
+from gateway.show import show_preview
 
 _BAD_CONFIG = 2
 _WIDE = 200  # columns
@@ -105,6 +107,29 @@ def explain(request_file: Any, path: Path | None, as_json: bool) -> None:
 
 
 @main.command()
+@click.argument("request_file", type=click.File("rb"), metavar="REQUEST.JSON")
+@_config
+@click.option("--full", is_flag=True, help="Show every line whole.")
+@click.option("--json", "as_json", is_flag=True, help="Print the trimmed body and nothing else.")
+def trim(request_file: Any, path: Path | None, full: bool, as_json: bool) -> None:
+    """Show what would be cut from a request, calling no one.
+
+    REQUEST.JSON is the body of a chat completion; `-` reads it from standard input.
+    """
+    gateway = _offline(path)
+    try:
+        found = _run(_preview(gateway, request_file.read()))
+    except ConfigError as error:  # a plugin that does not start
+        _exit_with_problems(error)
+    except RefusedError as error:
+        raise click.BadParameter(error.message, param_hint="REQUEST.JSON") from error
+    if as_json:
+        click.echo(wire.dumps(found.body))
+    else:
+        show_preview(found, _console(), full=full)
+
+
+@main.command()
 @_config
 def models(path: Path | None) -> None:
     """List the deployments and whether each is active.
@@ -174,6 +199,14 @@ async def _decide(gateway: Gateway, raw: bytes) -> Json:
     await gateway.start()
     try:
         return await gateway.explain(raw)
+    finally:
+        await gateway.stop()
+
+
+async def _preview(gateway: Gateway, raw: bytes) -> Preview:
+    await gateway.start()
+    try:
+        return gateway.preview(raw)
     finally:
         await gateway.stop()
 

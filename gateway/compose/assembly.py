@@ -32,6 +32,7 @@ from gateway.forward import Forward, ForwardRules
 from gateway.host import PluginHost
 from gateway.money import BudgetRule, Budgets, Catalog, SqliteLedger
 from gateway.pipeline import Parts, Pipeline
+from gateway.preview import Preview, preview
 from gateway.server.app import new_request_id
 from gateway.server.auth import Auth, KnownKey
 from gateway.session import Sessions
@@ -188,6 +189,11 @@ class Gateway:
         """What would be decided for a chat-completions body. Raises what a client would see."""
         request = wire.parse(raw, {})
         return await self.pipeline.explain("explain", request, Caller("anonymous"))
+
+    def preview(self, raw: bytes) -> Preview:
+        """What the optimizers would cut from a chat-completions body. Raises what a client would see, and whatever a
+        plugin raises."""
+        return preview(self.pipeline.parts.cast.optimizers, wire.parse(raw, {}))
 
     async def complete(self, body: Json, caller: str) -> Answer:
         """A request from inside (a plugin's), through the whole pipeline and charged to `caller`."""

@@ -112,10 +112,10 @@ def test_a_plugins_settings_are_checked_too(home):
     assert count == "1 problem"
 
 
-@pytest.mark.parametrize("command", ["check", "models", "plugins", "explain", "serve"])
+@pytest.mark.parametrize("command", ["check", "models", "plugins", "explain", "trim", "serve"])
 def test_no_command_runs_with_a_bad_file(home, command):
     (home / "tiers.yaml").write_text(BAD)
-    result = run(command, *(["-"] if command == "explain" else []), stdin=json.dumps(REQUEST))
+    result = run(command, *(["-"] if command in ("explain", "trim") else []), stdin=json.dumps(REQUEST))
     assert result.exit_code == 2
     assert "tiers.yaml:2:9: error" in result.stderr
 
@@ -251,7 +251,7 @@ def test_init_writes_the_shipped_file_and_overwrites_nothing(home):
 
 def test_version_and_help(home):
     assert run("--version").stdout == f"thriftgate, version {__version__}\n"
-    for command in ("serve", "check", "explain", "models", "plugins", "init"):
+    for command in ("serve", "check", "explain", "trim", "models", "plugins", "init"):
         assert command in run("-h").stdout
         assert run(command, "-h").exit_code == 0
 
@@ -298,7 +298,8 @@ def test_only_serve_loads_the_provider_library(home, config):
     program = """
 import sys
 from gateway.cli import main
-for command in (["check"], ["models"], ["plugins"], ["explain", "request.json"], ["init", "new.yaml"], ["serve", "-h"]):
+asked = (["explain", "request.json"], ["trim", "request.json"])
+for command in (["check"], ["models"], ["plugins"], *asked, ["init", "new.yaml"], ["serve", "-h"]):
     try:
         main(command)
     except SystemExit as end:
