@@ -19,13 +19,13 @@ from rich.table import Table
 
 from gateway import __version__, wire
 from gateway import config as configuration
-from gateway.api import Deployment, Json, RefusedError, ThriftgateError, Tier
+from gateway.api import Json, RefusedError, ThriftgateError, Tier
 from gateway.compose import Gateway, known_plugins, load_config, load_plugins
 from gateway.compose import serve as serve_gateway
 from gateway.compose.plugins import roles_of
 from gateway.config import Config, ConfigError
 from gateway.preview import Preview
-from gateway.show import show_preview
+from gateway.show import models_table, show_decision, show_preview
 
 _BAD_CONFIG = 2
 _WIDE = 200  # columns
@@ -103,7 +103,7 @@ def explain(request_file: Any, path: Path | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(decision, indent=2))
     else:
-        _show_decision(decision, _console())
+        show_decision(decision, _console())
 
 
 @main.command()
@@ -137,9 +137,9 @@ def models(path: Path | None) -> None:
     With price (USD per million tokens) and context window (tokens).
     """
     gateway = _offline(path)
-    out, table = _console(), _models_table(gateway.deployments.all, whole=True)
+    out, table = _console(), models_table(gateway.deployments.all, whole=True)
     if Console(width=_WIDE).measure(table).maximum > out.width:
-        table = _models_table(gateway.deployments.all, whole=False)
+        table = models_table(gateway.deployments.all, whole=False)
     out.print(table)
 
 
@@ -211,63 +211,9 @@ async def _preview(gateway: Gateway, raw: bytes) -> Preview:
         await gateway.stop()
 
 
-def _show_decision(decision: Json, out: Console) -> None:
-    chosen, score, prompt = decision["decision"], decision["complexity"], decision["prompt"]
-    out.print(f"[bold]{escape(chosen['deployment'])}[/]  ({chosen['tier']} tier, {escape(chosen['model'])})")
-    out.print(f"  asked for {escape(decision['asked']['model'])}; {escape(chosen['reason'])}")
-    if chosen["fallbacks"]:
-        out.print(f"  then, if it fails: {escape(', '.join(chosen['fallbacks']))}")
-    out.print(
-        f"\n[bold]complexity {score['score']:.1f} of 10[/]  {score['task_type']}, confidence {score['confidence']:.0%}"
-    )
-    factors = Table(box=None, pad_edge=False, show_header=False)
-    for factor in score["factors"]:
-        factors.add_row(
-            f"  {factor['name']}", f"{factor['value']:.1f} of {factor['maximum']:g}", escape(factor["reason"])
-        )
-    out.print(factors)
-    share = prompt["tokens_trimmed"] / prompt["tokens"] if prompt["tokens"] else 0.0
-    out.print(f"\n[bold]prompt {prompt['tokens']:,} tokens[/]  {prompt['tokens_trimmed']:,} trimmed ({share:.0%})")
-    for transform, tokens in sorted(prompt["trimmed_by"].items(), key=lambda item: -item[1]):
-        out.print(f"  {transform}: {tokens:,}")
-    if decision["considered"]:
-        out.print()
-        table = Table("candidate", "tier", "expected", "", box=None, pad_edge=False)
-        for line in decision["considered"]:
-            dollars = line["expected_usd"]
-            table.add_row(
-                escape(line["deployment"]),
-                line["tier"],
-                "unknown" if dollars is None else f"${dollars:.6f}",
-                f"skipped: {escape(line['skipped'])}" if line["skipped"] else "",
-                style="dim" if line["skipped"] else None,
-            )
-        out.print(table)
-
-
 def _console() -> Console:
     """Standard output; as wide as it needs to be where it goes to a file or a pipe."""
     return Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
-
-
-def _models_table(deployments: tuple[Deployment, ...], *, whole: bool) -> Table:
-    """`whole` is with litellm's names, for which a narrow terminal has no room."""
-    table = Table(box=None, pad_edge=False)
-    for column in ("tier", "name", *(["model"] if whole else []), "$/M in", "$/M out", "window", "status"):
-        table.add_column(column, no_wrap=column == "name", overflow="fold")
-    for deployment in sorted(deployments, key=lambda one: list(Tier).index(one.tier)):
-        price, window = deployment.price, deployment.context_window
-        table.add_row(
-            deployment.tier.value,
-            deployment.name,
-            *([deployment.model] if whole else []),
-            "unknown" if price is None else f"{price.input:g}",
-            "unknown" if price is None else f"{price.output:g}",
-            "unknown" if window is None else f"{window:,}",
-            escape(deployment.inactive) if deployment.inactive else "active",
-            style="dim" if deployment.inactive else None,
-        )
-    return table
 
 
 def _first_line(type_: type[Any]) -> str:

@@ -1,4 +1,4 @@
-"""How cuts look in a terminal: a diff of each text, and what they come to."""
+"""How decisions, deployments and cuts look in a terminal."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from gateway.api import Deployment, Json, Tier
 from gateway.preview import Cut, Preview
 
 CONTEXT = 3  # unchanged lines shown round a change
@@ -21,6 +22,60 @@ _STYLES = {"-": "red", "+": "green", " ": "dim"}
 _CONTROLS = {code: 0x2400 + code for code in range(32) if code != 9} | {127: 0x2421}  # shown as signs, not obeyed
 
 Line = tuple[str, str]  # "-", "+" or " ", and the text
+
+
+def show_decision(decision: Json, out: Console) -> None:
+    chosen, score, prompt = decision["decision"], decision["complexity"], decision["prompt"]
+    out.print(f"[bold]{escape(chosen['deployment'])}[/]  ({chosen['tier']} tier, {escape(chosen['model'])})")
+    out.print(f"  asked for {escape(decision['asked']['model'])}; {escape(chosen['reason'])}")
+    if chosen["fallbacks"]:
+        out.print(f"  then, if it fails: {escape(', '.join(chosen['fallbacks']))}")
+    out.print(
+        f"\n[bold]complexity {score['score']:.1f} of 10[/]  {score['task_type']}, confidence {score['confidence']:.0%}"
+    )
+    factors = Table(box=None, pad_edge=False, show_header=False)
+    for factor in score["factors"]:
+        factors.add_row(
+            f"  {factor['name']}", f"{factor['value']:.1f} of {factor['maximum']:g}", escape(factor["reason"])
+        )
+    out.print(factors)
+    share = prompt["tokens_trimmed"] / prompt["tokens"] if prompt["tokens"] else 0.0
+    out.print(f"\n[bold]prompt {prompt['tokens']:,} tokens[/]  {prompt['tokens_trimmed']:,} trimmed ({share:.0%})")
+    for transform, tokens in sorted(prompt["trimmed_by"].items(), key=lambda item: -item[1]):
+        out.print(f"  {transform}: {tokens:,}")
+    if decision["considered"]:
+        out.print()
+        table = Table("candidate", "tier", "expected", "", box=None, pad_edge=False)
+        for line in decision["considered"]:
+            dollars = line["expected_usd"]
+            table.add_row(
+                escape(line["deployment"]),
+                line["tier"],
+                "unknown" if dollars is None else f"${dollars:.6f}",
+                f"skipped: {escape(line['skipped'])}" if line["skipped"] else "",
+                style="dim" if line["skipped"] else None,
+            )
+        out.print(table)
+
+
+def models_table(deployments: tuple[Deployment, ...], *, whole: bool) -> Table:
+    """`whole` is with litellm's names, for which a narrow terminal has no room."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("tier", "name", *(["model"] if whole else []), "$/M in", "$/M out", "window", "status"):
+        table.add_column(column, no_wrap=column == "name", overflow="fold")
+    for deployment in sorted(deployments, key=lambda one: list(Tier).index(one.tier)):
+        price, window = deployment.price, deployment.context_window
+        table.add_row(
+            deployment.tier.value,
+            deployment.name,
+            *([deployment.model] if whole else []),
+            "unknown" if price is None else f"{price.input:g}",
+            "unknown" if price is None else f"{price.output:g}",
+            "unknown" if window is None else f"{window:,}",
+            escape(deployment.inactive) if deployment.inactive else "active",
+            style="dim" if deployment.inactive else None,
+        )
+    return table
 
 
 def show_preview(found: Preview, out: Console, *, full: bool) -> None:
