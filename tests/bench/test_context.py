@@ -98,6 +98,15 @@ def test_words_of_results_marks_and_added_tools_are_no_fault():
     assert broken(before, {**after, "model": "large-1", "prompt_cache_key": "k"}) == []
 
 
+def test_examples_before_the_first_question_may_be_shortened_and_the_question_may_not():
+    before = {"messages": [{"role": "user", "content": text} for text in ("an example", "and now?")] + [said("ok")]}
+    shorter, asked = copy.deepcopy(before), copy.deepcopy(before)
+    shorter["messages"][0]["content"] = "[above]"
+    asked["messages"][1]["content"] = "[above]"
+    assert broken(before, shorter) == []
+    assert broken(before, asked) == ["user message changed"]
+
+
 class Doing:
     """An optimizer that puts a word of its own into the first result."""
 
