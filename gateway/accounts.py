@@ -25,7 +25,7 @@ from gateway.api import (
     Unavailable,
     Usage,
 )
-from gateway.call import Call, Exchange
+from gateway.call import RECALL_TOKENS, Call, Exchange
 from gateway.money import (
     Bill,
     Budgets,
@@ -38,7 +38,7 @@ from gateway.money import (
     savings,
     worst_case,
 )
-from gateway.session import Sessions, SessionState, chars_up_to, max_output, rate_of
+from gateway.session import CHARS_PER_TOKEN, Sessions, SessionState, chars_up_to, max_output, rate_of
 
 _UNBOUNDED_OUTPUT = 16_384  # tokens reserved for an answer where neither the caller nor the model sets a limit
 _PROBE_SECONDS = 5.0  # how often a call is let through to see whether a failed ledger takes records again
@@ -120,9 +120,20 @@ class Accounts:
         audio = Capability.AUDIO in wire.needs(request.body)
         # Which of the two serves is the upstream's choice.
         tariffs = (self.catalog.tariff(deployment), self.catalog.tariff(deployment, wire.service_tier(request.body)))
-        worst = [worst_case(tariff, call.sizes.original, longest, audio=audio) for tariff in tariffs]
+        prompt = max(call.sizes.original, call.sizes.trimmed)
+        worst = [worst_case(tariff, prompt, longest, audio=audio) for tariff in tariffs]
         known = [one for one in worst if one is not None]
-        return max(known) * self.tries if known else None
+        return max(known) * (self.tries + call.offers_recall) if known else None
+
+    def covers_recall(self, call: Call) -> bool:
+        """Whether what is held for a call covers one more answer of the deployment asked last. One is held for beside
+        the tries, and what the answers so far cost is mostly far below the worst case."""
+        held = call.reservation.worst_case_usd if call.reservation is not None else None
+        worst = self._worst_case(call, call.exchanges[-1].deployment) if held is not None else None
+        if held is None or worst is None:
+            return True
+        spent = _total([self._priced(call, exchange).cost_usd for exchange in call.exchanges])
+        return (spent or 0.0) + worst / (self.tries + call.offers_recall) <= held
 
     async def close(self, call: Call) -> None:
         """Price, record, settle, tell, remember. Raises `Unavailable` where the ledger cannot take the record: what
@@ -150,9 +161,9 @@ class Accounts:
         attempts = tuple(self._priced(call, exchange) for exchange in call.exchanges)
         answer = next((a for a, x in zip(attempts, call.exchanges, strict=True) if x is call.answering), None)
         usage = answer.usage if answer is not None else None
-        others = [attempt.cost_usd for attempt in attempts if attempt is not answer]
         serving, plan, removed = call.serving, call.plan, call.removed_tokens
-        sent = usage.input if usage is not None else (call.sizes.original - removed if plan else None)
+        prompt = self._prompt(call, attempts)
+        sent = prompt.input if prompt is not None else (call.sizes.original - removed if plan else None)
         first = call.answering.first_token_at if call.answering is not None else None
         return CallRecord(
             id=call.id,
@@ -178,15 +189,24 @@ class Accounts:
             usage=usage,
             cost_usd=_total([attempt.cost_usd for attempt in attempts]),
             price_source=serving.price_source if serving else "unknown",
-            savings=self._savings(call, usage, _total(others)) if usage is not None else Savings(),
+            savings=self._savings(call, attempts, usage) if usage is not None else Savings(),
             baseline_model=call.asked.price_model,
             tokens_before=sent + removed if sent is not None else None,
             tokens_after=sent,
-            trimmed_by=_by_transform(call) if removed else {},
+            trimmed_by=_by_transform(call) if call.sends_trimmed else {},
             time_to_first_token=first - call.began if first is not None else None,
             overhead=call.exchanges[0].began - call.began if call.exchanges else None,
             budget=call.caller.budget,
+            recalls=call.recalls,
         )
+
+    def _prompt(self, call: Call, attempts: tuple[Attempt, ...]) -> Usage | None:
+        """The usage of the prompt as the caller's history makes it: of the first of the exchanges that led to the
+        answer. The later ones have what was recalled in theirs, and no later request of the conversation has."""
+        opening = next(iter(call.chain), None)
+        found = (a for a, x in zip(attempts, call.exchanges, strict=True) if x is opening)
+        first = next(found, None)
+        return first.usage if first is not None else None
 
     def _priced(self, call: Call, exchange: Exchange) -> Attempt:
         """An exchange with its usage and cost. One that brought no usage report, or broke off after it had reached the
@@ -204,19 +224,31 @@ class Accounts:
 
     def _estimate(self, call: Call, exchange: Exchange) -> Usage:
         sent = call.sizes.trimmed if call.sends_trimmed else call.sizes.original
-        return estimate_usage(prompt_tokens=sent, output_chars=exchange.output_chars)
+        recalled = round(exchange.recalled_chars / CHARS_PER_TOKEN)
+        return estimate_usage(prompt_tokens=sent + recalled, output_chars=exchange.output_chars)
 
-    def _savings(self, call: Call, usage: Usage, others_usd: float | None) -> Savings:
+    def _savings(self, call: Call, attempts: tuple[Attempt, ...], usage: Usage) -> Savings:
         assert call.answering is not None  # noqa: S101  # there is a usage
         serving, memory, chars = call.answering.deployment, call.memory, call.prompt_chars
         removed = call.removed_tokens
-        old = sum(edit.tokens_removed for edit in call.edits if edit.message < memory.messages) if removed else 0
+        old = 0
+        if call.sends_trimmed:
+            old = sum(edit.tokens_removed for edit in call.edits if edit.message < memory.messages)
+            old -= RECALL_TOKENS if call.recall and memory.messages else 0  # the tool stands before all messages
         marks = call.marks
+        tariff = self.catalog.tariff(serving, call.answering.service_tier)
+        chain, prompt = call.chain, self._prompt(call, attempts)
+        led = [a.cost_usd for a, x in zip(attempts, call.exchanges, strict=True) if x in chain]
+        others = [a.cost_usd for a, x in zip(attempts, call.exchanges, strict=True) if x not in chain]
+        recalls_usd: float | None = 0.0
+        if len(chain) > 1 and prompt is not None:
+            usage = replace(prompt, output=usage.output, reasoning=usage.reasoning, audio_output=usage.audio_output)
+            recalls_usd = _less(_total(led), cost(usage, tariff, call.started))
         return savings(
             Bill(
                 asked=self._asked_tariff(call.asked),
                 asked_model=call.asked.price_model,
-                served=self.catalog.tariff(serving, call.answering.service_tier),
+                served=tariff,
                 served_model=serving.model,
                 usage=usage,
                 removed_old=old,
@@ -228,7 +260,8 @@ class Accounts:
                 # A history that got shorter was rewritten by its owner: what that does to the cache is no one's saving.
                 prefix_kept=call.request.messages < memory.messages
                 or old == memory.original_tokens - memory.sent_tokens,
-                failed_usd=others_usd,
+                failed_usd=_total(others),
+                recalls_usd=recalls_usd,
                 at=call.started,
             )
         )
@@ -243,14 +276,14 @@ class Accounts:
 
     async def _remember(self, call: Call, record: CallRecord) -> None:
         """What the session's next request may build on. A call that brought no answer teaches nothing."""
-        usage, answering = record.usage, call.answering
-        if usage is None or answering is None:
+        usage, answering, prompt = record.usage, call.answering, self._prompt(call, record.attempts)
+        if usage is None or answering is None or prompt is None:
             return
         rate = None
-        if not usage.estimated and not wire.has_media(call.request.body):
+        if not prompt.estimated and not wire.has_media(call.request.body):
             # The rate of what is left of the text, also where the noise was sent with it.
-            noise = sum(edit.tokens_removed for edit in call.edits) - call.removed_tokens
-            rate = rate_of(max(0, usage.input - noise), call.prompt_chars - call.removed_chars)
+            noise = call.trimmed_tokens - call.removed_tokens
+            rate = rate_of(max(0, prompt.input - noise), call.prompt_chars - call.removed_chars)
         memory = SessionState(
             deployment=answering.deployment.name,
             model=answering.deployment.model,
@@ -258,8 +291,8 @@ class Accounts:
             at=self.clock(),
             messages=call.request.messages,
             chars=call.prompt_chars,
-            sent_tokens=usage.input,
-            original_tokens=record.tokens_before or usage.input,
+            sent_tokens=prompt.input,
+            original_tokens=record.tokens_before or prompt.input,
             tokens_per_char=rate or call.memory.tokens_per_char,
             output_tokens=call.memory.smoothed_output(usage.output),
         )
@@ -283,6 +316,10 @@ def _total(costs: list[float | None]) -> float | None:
     """The sum, unknown as soon as one of them is."""
     known = [cost for cost in costs if cost is not None]
     return sum(known) if len(known) == len(costs) else None
+
+
+def _less(more: float | None, by: float | None) -> float | None:
+    return None if more is None or by is None else more - by
 
 
 def _by_transform(call: Call) -> dict[str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from gateway import wire
 from gateway.api import (
@@ -17,17 +18,22 @@ from gateway.api import (
     Deployment,
     Edit,
     Json,
+    LeftOut,
     Outcome,
     RoutePlan,
     Sizes,
     UpstreamError,
     Usage,
     Warmth,
+    recall_tool,
 )
 from gateway.money import Reservation, read_usage
 from gateway.session import SessionState
 
 _NOTHING = Sizes(original=0, trimmed=0, output=0)
+RECALL_CHARS = wire.length(wire.dumps(recall_tool()).decode()) + 1
+RECALL_TOKENS = 61
+"""What the definition of the tool adds to a prompt; the tokens are those of o200k."""
 
 
 @dataclass(slots=True)
@@ -36,11 +42,14 @@ class Exchange:
     answer, `meter` watches a stream. Moments are `time.monotonic`, in seconds.
 
     `billable`: the upstream may charge for it. It does not where it was never reached or answered with an error.
-    `rejected` says why a verifier did not take the answer.
+    `rejected` says why a verifier did not take the answer. `round` counts the recalls that led to this one: 0 where the
+    deployment was sent the call as it is. `recalled_chars` is what they have added to the prompt.
     """
 
     deployment: Deployment
     again: bool
+    round: int = 0
+    recalled_chars: int = 0
     began: float = field(default_factory=time.monotonic)
     ended: float | None = None
     result: str = "ok"
@@ -106,6 +115,10 @@ class Exchange:
         )
 
 
+class Closable(Protocol):
+    async def aclose(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What goes back to the caller: a whole body, or the events of a stream (each item one or more whole ones).
@@ -116,7 +129,7 @@ class Reply:
 
     body: bytes | None = None
     events: AsyncGenerator[bytes, None] | None = None
-    upstream: AsyncGenerator[list[bytes], None] | None = None
+    upstream: Closable | None = None
 
     async def close(self) -> None:
         """End the upstream call if it still runs."""
@@ -130,7 +143,8 @@ class Call:
     """`started` is Unix time, `began` is `time.monotonic`, `deadline` is the loop's time; all in seconds.
 
     The request stays as the caller sent it; `edits` lead to the trimmed body. `exchanges` are the upstream calls so
-    far, `answering` the one whose answer the caller gets.
+    far, `answering` the one whose answer the caller gets. `recall`: the model may ask for what was left out of the
+    trimmed body, which is in `stash`; `recalls` is how often it did, in `rounds` answers.
     """
 
     id: str
@@ -147,6 +161,7 @@ class Call:
     recall: bool = False
     cold_at: int = 0
     edits: tuple[Edit, ...] = ()
+    stash: tuple[LeftOut, ...] = ()
     trimmed_body: Json | None = None
     marks: wire.CacheMarks | None = None
     prompt_chars: int = 0
@@ -161,6 +176,8 @@ class Call:
     reply: Reply | None = None
     outcome: Outcome | None = None
     record: CallRecord | None = None
+    recalls: int = 0
+    rounds: int = 0
 
     def begin(self, deployment: Deployment) -> Exchange:
         """A new exchange with a deployment."""
@@ -168,6 +185,39 @@ class Call:
         exchange = Exchange(deployment, again)
         self.exchanges.append(exchange)
         return exchange
+
+    def go_on(self, before: Exchange, recalled_chars: int) -> Exchange:
+        """A new exchange with the deployment that has just asked for what was left out, and is told it."""
+        chars = before.recalled_chars + recalled_chars
+        exchange = Exchange(before.deployment, again=False, round=before.round + 1, recalled_chars=chars)
+        self.exchanges.append(exchange)
+        return exchange
+
+    def repeat(self, before: Exchange) -> Exchange:
+        """A new exchange that is sent what `before` was sent."""
+        exchange = Exchange(before.deployment, again=True, round=before.round, recalled_chars=before.recalled_chars)
+        self.exchanges.append(exchange)
+        return exchange
+
+    @property
+    def attempts(self) -> int:
+        """How many exchanges there were, without those that only go on after a recall."""
+        return sum(1 for exchange in self.exchanges if exchange.round == 0 or exchange.again)
+
+    @property
+    def chain(self) -> list[Exchange]:
+        """The exchanges that led to the answer: the answering one, and before it those whose recalls were answered.
+        Empty while nothing answers."""
+        chain: list[Exchange] = []
+        after = True
+        for exchange in reversed(self.exchanges):
+            after = after and exchange is not self.answering
+            if after:
+                continue
+            chain.insert(0, exchange)
+            if exchange.round == 0:
+                break
+        return chain
 
     @property
     def serving(self) -> Deployment | None:
@@ -178,14 +228,28 @@ class Call:
     @property
     def sends_trimmed(self) -> bool:
         """Whether the body that is sent differs from the caller's."""
-        return bool(self.edits) and self.plan is not None and self.plan.trimmed
+        return (bool(self.edits) or self.recall) and self.plan is not None and self.plan.trimmed
+
+    @property
+    def offers_recall(self) -> bool:
+        """Whether the body that is sent holds the tool by which the model can ask for what was left out."""
+        return self.recall and self.sends_trimmed
 
     @property
     def body_for_upstream(self) -> Json:
         """The body the plan sends: trimmed, or as the caller sent it."""
-        return self.trimmed_body if self.sends_trimmed and self.trimmed_body is not None else self.request.body
+        if not self.sends_trimmed or self.trimmed_body is None:
+            return self.request.body
+        if not self.recall:
+            return self.trimmed_body
+        return {**self.trimmed_body, "tools": [*self.trimmed_body["tools"], recall_tool()]}
 
     @property
     def removed_tokens(self) -> int:
-        """Tokens that the body sent lacks against the caller's."""
-        return sum(edit.tokens_removed for edit in self.edits) if self.sends_trimmed else 0
+        """Tokens that the body sent lacks against the caller's, less those that the tool adds."""
+        return self.trimmed_tokens if self.sends_trimmed else 0
+
+    @property
+    def trimmed_tokens(self) -> int:
+        """Tokens that the trimmed body lacks, sent or not. Negative where the tool is more than was cut."""
+        return sum(edit.tokens_removed for edit in self.edits) - (RECALL_TOKENS if self.recall else 0)

@@ -22,6 +22,7 @@ from gateway.api import (
     Event,
     Guard,
     Json,
+    LeftOut,
     Optimized,
     Optimizer,
     PluginFailed,
@@ -98,9 +99,10 @@ class Cast:
                 if seat.fail == "closed":
                     raise Unavailable(f"The guard {seat.name} failed; the request was not let through.") from error
 
-    async def optimize(self, request: ChatRequest, call: CallView) -> tuple[tuple[Edit, ...], Json]:
-        """The edits of all optimizers, each seeing what the one before left, and the body with the edits applied.
-        A failing optimizer changes nothing."""
+    async def optimize(self, request: ChatRequest, call: CallView) -> tuple[Optimized, Json]:
+        """The edits of all optimizers, each seeing what the one before left, with all that they left out, and the body
+        with the edits applied. A failing optimizer changes nothing."""
+        stash: dict[str, LeftOut] = {}
         edits: dict[tuple[str | int, ...], Edit] = {}
         for seat in self.optimizers:
             if self._benched_until.get(seat.name, 0.0) > self._clock():
@@ -121,7 +123,9 @@ class Cast:
                         tokens_removed=before.tokens_removed + edit.tokens_removed,
                     )
                 edits[edit.path] = edit
-        return tuple(edits.values()), request.body
+            # What the first one saw is nearer to what the caller sent than what a later one did.
+            stash = {left.id: left for left in proposed.stash} | stash
+        return Optimized(tuple(edits.values()), tuple(stash.values())), request.body
 
     async def _optimize(self, seat: Seated[Optimizer], request: ChatRequest, call: CallView) -> Optimized:
         """A large body is trimmed off the event loop. A thread cannot be stopped: an optimizer that passes its deadline

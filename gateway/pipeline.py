@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from gateway import wire
+from gateway import recall, wire
 from gateway.accounts import Accounts
 from gateway.api import (
     Caller,
@@ -37,7 +37,7 @@ from gateway.api import (
     Routing,
     UpstreamError,
 )
-from gateway.call import Call, Reply
+from gateway.call import RECALL_CHARS, Call, Reply
 from gateway.cast import Cast
 from gateway.cooldown import Cooldowns
 from gateway.deployments import Deployments
@@ -46,6 +46,7 @@ from gateway.faithful import faithful_plan
 from gateway.forward import Forward
 from gateway.money import Budgets
 from gateway.session import Sessions, prompt_chars
+from gateway.state import Stash
 
 log = logging.getLogger("thriftgate.pipeline")
 
@@ -61,6 +62,8 @@ class Parts:
     accounts: Accounts
     budgets: Budgets
     sessions: Sessions
+    stash: Stash
+    recall: recall.Mode
     cooldowns: Cooldowns
     publish: Callable[[Event], None]
     clock: Callable[[], float]
@@ -83,6 +86,8 @@ class Pipeline:
         await self.parts.cast.check(call.request, call)
         complexity, plan = await self._decide(call)
         self.parts.accounts.reserve(call)
+        if call.offers_recall and call.stash:
+            self.parts.stash.keep(call.caller.name, call.stash)
         self.parts.publish(RouteSelected(at=self.parts.clock(), id=call.id, complexity=complexity, plan=plan))
         return await self.parts.forward.run(call)
 
@@ -167,18 +172,27 @@ class Pipeline:
             began=time.monotonic(),
             deadline=asyncio.get_running_loop().time() + self.parts.request_timeout,
             asked=asked,
+            recall=self._recalls(request),
         )
+
+    def _recalls(self, request: ChatRequest) -> bool:
+        """Whether the model may ask for what an optimizer leaves out: where one leaves something out at all."""
+        parts = self.parts
+        trims = bool(parts.cast.optimizers) and request.hints.optimize and parts.routing.mode != "observe"
+        return trims and recall.offered(request, parts.recall)
 
     async def _trim(self, call: Call) -> None:
         call.marks = wire.cache_marks(call.request.body)
         call.prompt_chars = prompt_chars(call.request)
         if call.request.hints.optimize:
-            call.edits, call.trimmed_body = await self.parts.cast.optimize(call.request, call)
+            optimized, call.trimmed_body = await self.parts.cast.optimize(call.request, call)
+            call.edits, call.stash = optimized.edits, optimized.stash
         if call.edits:
             before = {part.path: part.text for part in call.request.parts}
             call.removed_chars = sum(wire.length(before[edit.path]) - wire.length(edit.text) for edit in call.edits)
-        removed = sum(edit.tokens_removed for edit in call.edits)
-        call.sizes = call.memory.sizes(call.request, call.prompt_chars, removed, call.removed_chars)
+        if call.recall:
+            call.removed_chars -= RECALL_CHARS
+        call.sizes = call.memory.sizes(call.request, call.prompt_chars, call.trimmed_tokens, call.removed_chars)
 
     def _route(self, call: Call, complexity: Complexity) -> RoutePlan:
         parts, request = self.parts, call.request

@@ -12,7 +12,8 @@ from gateway import wire
 from gateway.api import ChatRequest, Sizes, State, Tier, Warmth
 
 _TTL = 3600.0  # seconds; far beyond any provider's prompt cache
-_TOKENS_PER_CHAR = 1 / 3.8  # before the first measured answer: the mean of o200k over agent traffic
+CHARS_PER_TOKEN = 3.8
+"""Before the first measured answer: the mean of o200k over agent traffic."""
 _TOKENS_PER_MEDIA = 800  # a mid-sized picture; providers differ between 85 and 1,600
 _EXPECTED_OUTPUT = 400  # tokens of a typical agent turn, before the session has shown its own
 _NEWEST_WEIGHT = 0.3  # how much the newest answer's length counts in the expected one
@@ -53,7 +54,7 @@ class SessionState:
     def sizes(self, request: ChatRequest, chars: int, removed_tokens: int = 0, removed_chars: int = 0) -> Sizes:
         """Estimated tokens of a request: those of its `prompt_chars` that are left, at the rate this session's last
         answer measured, and what was removed beside them: noise has other rates than what is left."""
-        trimmed = round((chars - removed_chars) * (self.tokens_per_char or _TOKENS_PER_CHAR)) + (
+        trimmed = round((chars - removed_chars) * (self.tokens_per_char or 1 / CHARS_PER_TOKEN)) + (
             _TOKENS_PER_MEDIA * wire.media_count(request.body)
         )
         expected = self.output_tokens or _EXPECTED_OUTPUT

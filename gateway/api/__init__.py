@@ -22,6 +22,7 @@ from gateway.api.events import (
     TierUpgraded,
 )
 from gateway.api.plugin import Host, Ledger, Plugin, Settings, State
+from gateway.api.recall import RECALL, recall_tool
 from gateway.api.roles import (
     CallView,
     Guard,
@@ -117,6 +118,7 @@ __all__ = [
     "Plugin",
     "PluginFailed",
     "Price",
+    "RECALL",
     "PriceSource",
     "Refused",
     "RefusedError",
@@ -148,4 +150,5 @@ __all__ = [
     "Verdict",
     "Verifier",
     "Warmth",
+    "recall_tool",
 ]

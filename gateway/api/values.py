@@ -79,6 +79,7 @@ class Hints:
     route: bool = True
     optimize: bool = True
     cache: bool = True
+    recall: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -442,7 +443,8 @@ class CallRecord:
 
     `started` is Unix time in seconds. `overhead` is the gateway's own time before the upstream call, in seconds.
     `tokens_before` and `tokens_after` are estimates of the prompt before and after trimming; `usage` is measured
-    unless it says otherwise, and covers the answering attempt, while `cost_usd` covers all attempts.
+    unless it says otherwise, and covers the answering attempt, while `cost_usd` covers all attempts. `recalls` counts
+    how often the model asked for what had been left out of its prompt.
     """
 
     id: str
@@ -476,6 +478,7 @@ class CallRecord:
     time_to_first_token: float | None = None
     overhead: float | None = None
     budget: str | None = None
+    recalls: int = 0
 
 
 @dataclass(frozen=True, slots=True)

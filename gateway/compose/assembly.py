@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from aiohttp.web import AbstractRouteDef
 
@@ -28,7 +29,7 @@ from gateway.compose.plugins import Loaded, load_plugins, make_cast, start, surf
 from gateway.config import DEFAULT_BUDGET, Config, ConfigError
 from gateway.cooldown import Cooldowns
 from gateway.deployments import Deployments
-from gateway.forward import Forward, ForwardRules
+from gateway.forward import Forward, ForwardRules, Recalls
 from gateway.host import PluginHost
 from gateway.money import BudgetRule, Budgets, Catalog, SqliteLedger
 from gateway.pipeline import Parts, Pipeline
@@ -36,7 +37,7 @@ from gateway.preview import Preview, preview
 from gateway.server.app import new_request_id
 from gateway.server.auth import Auth, KnownKey
 from gateway.session import Sessions
-from gateway.state import open_state
+from gateway.state import Stash, StashLimits, open_state
 from gateway.upstream import Timeouts, Upstreams, local_available
 
 _STOP_SECONDS = 5.0  # for listeners to hear what is left, and for each plugin to stop
@@ -70,6 +71,7 @@ class Gateway:
         self._catalog = Catalog()
         self._state = open_state(config.state_url, clock)
         self.ledger = SqliteLedger(config.ledger_url, clock)
+        self._stash = Stash(_beside(self.ledger.path), _stash_limits(config), clock)
         self._ledger_health = LedgerHealth(clock)
         self.upstreams = Upstreams(_timeouts(config))
         self.budgets = Budgets(self.ledger, [] if offline else _budget_rules(config), clock)
@@ -113,6 +115,8 @@ class Gateway:
         except BaseException:
             await self.ledger.close()
             raise
+        if not self._offline:
+            self._stash.open()
         self._attach(self._plugins)
         self.pipeline = self._make_pipeline(self.config, self._plugins)
 
@@ -131,6 +135,7 @@ class Gateway:
         await self._bus.close()
         self.pipeline.parts.cast.close()
         await self.upstreams.close()
+        await self._stash.close()
         await self.ledger.close()
 
     async def reload(self, config: Config) -> None:
@@ -145,6 +150,7 @@ class Gateway:
         self._in_force.deployments = self._deployments.all
         self.auth = _auth(config)
         self.upstreams.set_timeouts(_timeouts(config))
+        self._stash.limit(_stash_limits(config))
         farewells = [self._bus.detach(plugin) for _, plugin in leaving if isinstance(plugin, Listener)]
         self._attach(plugins)
         self.pipeline = self._make_pipeline(config, plugins)
@@ -276,6 +282,7 @@ class Gateway:
             cast,
             self._cooldowns,
             ForwardRules(config.server.max_attempts, config.max_escalations, config.server.first_token_timeout),
+            Recalls(self._stash, accounts.covers_recall),
             publish=self._bus.publish,
             clock=self._clock,
         )
@@ -288,6 +295,8 @@ class Gateway:
                 accounts=accounts,
                 budgets=self.budgets,
                 sessions=self._sessions,
+                stash=self._stash,
+                recall=config.context.recall,
                 cooldowns=self._cooldowns,
                 publish=self._bus.publish,
                 clock=self._clock,
@@ -319,6 +328,15 @@ def _staying(new: Loaded, old: Sequence[tuple[Loaded, Plugin]]) -> Plugin | None
 def _timeouts(config: Config) -> Timeouts:
     server = config.server
     return Timeouts(connect=server.connect_timeout, first_byte=server.first_token_timeout, idle=server.idle_timeout)
+
+
+def _beside(ledger: Path) -> Path | None:
+    """The stash's file; `None`, in memory, where the ledger is."""
+    return None if ledger.name == ":memory:" else ledger.with_name(f"{ledger.stem}-stash{ledger.suffix or '.db'}")
+
+
+def _stash_limits(config: Config) -> StashLimits:
+    return StashLimits(config.context.stash_seconds, config.context.stash_bytes)
 
 
 def _budget_rules(config: Config) -> list[BudgetRule]:

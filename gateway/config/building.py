@@ -12,7 +12,7 @@ from gateway.config.checks import key_digest, plugin_parts
 from gateway.config.document import Document
 from gateway.config.problems import Problem
 from gateway.config.schema import FactorsSection, FileSchema, ModelSection, RoutingSection
-from gateway.config.values import MASTER, Budget, Config, Draft, PluginEntry, Server, VirtualKey
+from gateway.config.values import MASTER, Budget, Config, Context, Draft, PluginEntry, Server, VirtualKey
 
 
 def build(document: Document, schema: FileSchema, inherited: RoutingSection, warnings: tuple[Problem, ...]) -> Config:
@@ -24,6 +24,7 @@ def build(document: Document, schema: FileSchema, inherited: RoutingSection, war
         deployments=deployments,
         routing=_routing(schema, inherited),
         max_escalations=schema.routing.escalation.max,
+        context=Context(**schema.context.model_dump()),
         budgets=tuple(Budget(name=name, **one.model_dump()) for name, one in schema.budgets.items()),
         keys=tuple(_keys(document, schema)),
         state_url=schema.state.url,

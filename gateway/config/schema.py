@@ -171,6 +171,12 @@ class KeySection(Section):
     admin: Flag = False
 
 
+class ContextSection(Section):
+    recall: Literal["auto", "always", "never"] = "auto"
+    stash_hours: Annotated[float, _FromEnv, Field(gt=0, le=8760, allow_inf_nan=False)] = 24.0
+    stash_mb: Megabytes = 256.0
+
+
 class StateSection(Section):
     url: Text = "memory://"
 
@@ -185,6 +191,7 @@ class FileSchema(Section):
     tiers: TiersSection
     server: ServerSection = ServerSection()
     routing: RoutingSection = RoutingSection()
+    context: ContextSection = ContextSection()
     budgets: dict[str, BudgetSection] = {}
     keys: list[KeySection] = []
     state: StateSection = StateSection()

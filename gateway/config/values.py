@@ -40,6 +40,24 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
+class Context:
+    """Whether the model may ask for what was left out of its prompt, how long that is kept after its last use, and how
+    much of it at most."""
+
+    recall: Literal["auto", "always", "never"]
+    stash_hours: float
+    stash_mb: float
+
+    @property
+    def stash_seconds(self) -> float:
+        return self.stash_hours * 3600
+
+    @property
+    def stash_bytes(self) -> int:
+        return int(self.stash_mb * 1024 * 1024)
+
+
+@dataclass(frozen=True, slots=True)
 class Budget:
     """What may be spent in a calendar day or month (UTC), or in all. At its end requests are refused, or served by
     free models only."""
@@ -110,6 +128,7 @@ class Config:
     deployments: tuple[Deployment, ...]
     routing: Routing
     max_escalations: int
+    context: Context
     budgets: tuple[Budget, ...]
     keys: tuple[VirtualKey, ...]
     state_url: str

@@ -56,6 +56,11 @@ class SqliteLedger:
         self._reader: sqlite3.Connection | None = None
         self._reading: ThreadPoolExecutor | None = None
 
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return self._path
+
     async def open(self) -> None:
         """Open the file, make it where there is none, and bring an older one up to date."""
         writing = await asyncio.to_thread(open_writer, self._path, self._synchronous)

@@ -16,12 +16,13 @@ class Bill:
     """All that the savings of one call are computed from.
 
     `asked` is the tariff of the model asked for (of the baseline model where `auto` or a tier was asked), `served`
-    that of the deployment that answered; `usage` is what the answering attempt used and `failed_usd` what all other
-    attempts cost. What was trimmed is split in two: `removed_old` tokens from messages that the conversation's previous
-    request had too, `removed_new` from those that came since. `warmth` is how the conversation stood before this call,
-    and `repeated` the share of the untrimmed prompt, by characters, that it had then. `marked` is the share that the
-    body itself asks to be cached (`cache_control`), for `marked_seconds`. `prefix_kept`: what was sent begins as the
-    previous request did, byte for byte. `at` is Unix time in seconds.
+    that of the deployment that answered; `usage` is what the answering attempt used, `failed_usd` what all other
+    attempts cost, and `recalls_usd` what it cost beyond `usage` that the model asked for what had been left out.
+    What was trimmed is split in two: `removed_old` tokens from messages that the conversation's previous request
+    had too, `removed_new` from those that came since. `warmth` is how the conversation stood before this call, and
+    `repeated` the share of the untrimmed prompt, by characters, that it had then. `marked` is the share that the
+    body itself asks to be cached (`cache_control`), for `marked_seconds`. `prefix_kept`: what was sent begins as
+    the previous request did, byte for byte. `at` is Unix time in seconds.
     """
 
     asked: Tariff | None
@@ -37,6 +38,7 @@ class Bill:
     marked_seconds: float = 0.0
     prefix_kept: bool = True
     failed_usd: float | None = 0.0
+    recalls_usd: float | None = 0.0
     at: float | None = None
 
     @property
@@ -71,7 +73,7 @@ def savings(bill: Bill) -> Savings:
     shorter = elsewhere if trimmed is untrimmed else cost(trimmed, bill.served, bill.at)
     return Savings(
         routing=_less(_less(baseline, elsewhere), bill.failed_usd),
-        context=_less(elsewhere, shorter),
+        context=_less(_less(elsewhere, shorter), bill.recalls_usd),
         # what the model asked for would have had cached is a guess that needs its tariff
         cache=None if bill.asked is None else _less(shorter, actual),
         baseline_usd=baseline,

@@ -90,7 +90,7 @@ def _stream_headers(call: Call) -> dict[str, str]:
     assert call.plan is not None  # noqa: S101  # decided before it was forwarded
     assert call.serving is not None  # noqa: S101  # there is an answer
     return {
-        **wire.decision_headers(call.serving, call.plan, call.complexity, call.removed_tokens),
+        **wire.decision_headers(call.serving, call.plan, call.complexity, max(0, call.removed_tokens)),
         "content-type": "text/event-stream",
         "cache-control": "no-cache",
         "x-request-id": call.id,

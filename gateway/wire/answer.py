@@ -106,6 +106,8 @@ class _Choice:
             if key == "tool_calls":
                 for call in value or ():
                     self._add_call(call)
+            elif key == "thinking_blocks" and isinstance(value, list):
+                self._add_thinking(value)
             elif key == "role":
                 self._message["role"] = value or "assistant"
             elif isinstance(value, str) and isinstance(self._message.get(key), str):
@@ -130,6 +132,22 @@ class _Choice:
         for field in ("name", "arguments"):
             text = function.get(field) if isinstance(function, dict) else None
             call["function"][field] += text if isinstance(text, str) else ""
+        # Some providers sign a call, and want that back with it.
+        call.update({name: told for name, told in piece.items() if name not in ("index", *empty) and told is not None})
+
+    def _add_thinking(self, pieces: list[Any]) -> None:
+        """Blocks of thought come in pieces, the last of each with its signature, without which it is worth nothing."""
+        blocks: list[Json] = self._message.setdefault("thinking_blocks", [])
+        for piece in pieces:
+            if not isinstance(piece, dict):
+                continue
+            open_block = bool(blocks) and blocks[-1].get("type") == "thinking" and not blocks[-1].get("signature")
+            if not open_block or piece.get("type") != "thinking":
+                blocks.append(dict(piece))
+                continue
+            blocks[-1]["thinking"] = (blocks[-1].get("thinking") or "") + (piece.get("thinking") or "")
+            if piece.get("signature"):
+                blocks[-1]["signature"] = piece["signature"]
 
 
 def _chunk_of(event: bytes) -> Json:

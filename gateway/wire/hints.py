@@ -35,6 +35,7 @@ def read_hints(headers: Mapping[str, str], metadata: Any) -> Hints:
         route=_switch(*_look_up(headers, said, "route")),
         optimize=_switch(*_look_up(headers, said, "optimize")),
         cache=_switch(*_look_up(headers, said, "cache")),
+        recall=_switch(*_look_up(headers, said, "recall")),
     )
 
 

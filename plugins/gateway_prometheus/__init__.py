@@ -114,6 +114,8 @@ class Prometheus(Plugin, Listener, Surface):
             into.first_token.labels(tier).observe(record.time_to_first_token)
         if record.overhead is not None:
             into.overhead.observe(record.overhead)
+        if record.recalls:
+            into.recalls.inc(record.recalls)
         for transform, tokens in record.trimmed_by.items():
             _add(into.tokens_trimmed.labels(self._transforms.label(transform)), tokens)
         for attempt in record.attempts:

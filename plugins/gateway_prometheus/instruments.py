@@ -100,6 +100,9 @@ class Instruments:
             "thriftgate_escalations", "Calls that went one tier up after a try in a lower one.", registry=registry
         )
         self.retries = counter("retries", "Upstream calls that repeat one to the same deployment.", "deployment")
+        self.recalls = Counter(
+            "thriftgate_recalls", "Times a model asked for what had been left out of its prompt.", registry=registry
+        )
         self.rejected = counter("answers_rejected", "Answers that a verifier did not accept.", "deployment")
         self.upstream_errors = counter(
             "upstream_errors", "Upstream calls that failed, by error.", "deployment", "error"

@@ -13,18 +13,33 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 
 from gateway import wire
-from gateway.api import Answer, AttemptEnded, Deployment, Event, TierUpgraded, UpstreamError
-from gateway.call import Call, Exchange, Reply
+from gateway.api import Answer, AttemptEnded, Deployment, Event, Json, TierUpgraded, UpstreamError
+from gateway.call import Call, Closable, Exchange, Reply
 from gateway.cast import Cast
 from gateway.cooldown import Cooldowns
-from gateway.upstream import Streamed, Upstreams
+from gateway.forward.recalls import Followed, Recalls
+from gateway.forward.streams import (
+    QUIET_SECONDS,
+    STILL_THERE,
+    Current,
+    check_complete,
+    deadline_passed,
+    metered,
+    not_a_stream,
+    portions,
+    too_slow,
+    until_first_chunk,
+    until_shown,
+)
+from gateway.recall import Gate
+from gateway.upstream import Streamed, Upstreams, Whole
 
 _TRIES_PER_DEPLOYMENT = 2
 _BACKOFF = 0.25  # seconds before the first retry, doubled for each further one
 _LONGEST_WAIT = 10.0  # seconds; a longer Retry-After sends the call elsewhere
-_HELD_EVENTS = 64  # events before the first real chunk that are held back at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +61,7 @@ class Forward:
         cast: Cast,
         cooldowns: Cooldowns,
         rules: ForwardRules,
+        recalls: Recalls,
         *,
         publish: Callable[[Event], None],
         clock: Callable[[], float],
@@ -54,6 +70,7 @@ class Forward:
         self._cast = cast
         self._cooldowns = cooldowns
         self._rules = rules
+        self._recalls = recalls
         self._publish = publish
         self._clock = clock
 
@@ -88,7 +105,7 @@ class Forward:
             call.reply, call.answering = reply, call.exchanges[-1]
             if call.answering.rejected is None or escalations == self._rules.max_escalations:
                 break
-            if len(call.exchanges) >= self._rules.max_attempts:
+            if call.attempts >= self._rules.max_attempts:
                 break
             why = call.answering.rejected
             escalations += 1
@@ -96,11 +113,13 @@ class Forward:
         return error
 
     async def _ask(self, call: Call, deployment: Deployment, *, more: bool) -> Reply:
-        """One deployment, asked again once where that may heal. Raises its last `UpstreamError`."""
-        for tried in range(1, _TRIES_PER_DEPLOYMENT + 1):
-            exchange = call.begin(deployment)
+        """One deployment, asked again once where that may heal, and asked on where it wants what was left out. Raises
+        its last `UpstreamError`."""
+        body, tried = call.body_for_upstream, 1
+        exchange = call.begin(deployment)
+        while True:
             try:
-                reply = await self._exchange(call, exchange, more=more)
+                got = await self._exchange(call, exchange, body, more=more)
             except UpstreamError as error:
                 error.deployment = deployment.name
                 exchange.fail(error)
@@ -110,49 +129,160 @@ class Forward:
                 if wait is None:
                     raise
                 await asyncio.sleep(wait)
+                tried += 1
+                exchange = call.repeat(exchange)
                 continue
             except asyncio.CancelledError:
                 exchange.abort()
                 self._tell_end(call, exchange, will_retry=False)
                 raise
-            self._verify(call, exchange)
-            self._tell_end(call, exchange, will_retry=exchange.rejected is not None and more)
-            return reply
-        raise AssertionError("unreachable: the last try returns or raises")
+            if isinstance(got, Reply):
+                self._verify(call, exchange)
+                self._tell_end(call, exchange, will_retry=exchange.rejected is not None and more)
+                return got
+            self._tell_end(call, exchange, will_retry=False)
+            body, tried = got.body, 1
+            exchange = call.go_on(exchange, got.chars)
 
-    async def _exchange(self, call: Call, exchange: Exchange, *, more: bool) -> Reply:
-        """One upstream call up to its commit: a whole answer, or a stream's first real chunk."""
+    async def _exchange(self, call: Call, exchange: Exchange, body: Json, *, more: bool) -> Reply | Followed:
+        """One upstream call up to its commit: a whole answer, or a stream's first real chunk. Where the answer wants
+        what was left out, and nothing has gone to the caller, the body that asks on."""
         stream = call.request.stream
         left = call.deadline - asyncio.get_running_loop().time()
         # A hung upstream must leave time for the next one to give a whole answer.
         patience = min(left, self._rules.first_token) if stream else left / 2 if more else left
         if patience <= 0:
             raise deadline_passed(call)
+        gate = Gate(body) if stream and call.offers_recall else None
+        held: list[bytes] = []
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(patience) as timer:
                 got = await self._upstreams.call(
-                    exchange.deployment, call.body_for_upstream, stream=stream, timeout=left, request_id=call.id
+                    exchange.deployment, body, stream=stream, timeout=left, request_id=call.id
                 )
                 if isinstance(got, Streamed):
                     exchange.meter = wire.StreamMeter(wants_usage=wire.wants_usage(call.request.body))
-                    held = await _until_first_chunk(got, exchange.meter)
+                    if gate is None:
+                        held = await until_first_chunk(got, exchange.meter)
+                    else:
+                        held = await until_shown(got, exchange.meter, gate, partial(timer.reschedule, call.deadline))
                 else:
                     exchange.read = wire.read_answer(got.body)
         except TimeoutError as error:
-            raise (deadline_passed(call) if patience == left else _too_slow(patience)) from error
+            of_the_call = patience == left or timer.when() == call.deadline
+            raise (deadline_passed(call) if of_the_call else too_slow(patience)) from error
         exchange.first_token_at = time.monotonic()
         exchange.succeed()
         if not isinstance(got, Streamed):
             self._cooldowns.succeeded(exchange.deployment)
-            return Reply(body=got.body)
+            return await self._whole(call, exchange, body, got)
+        if gate is None:
+            return self._replied(call, partial(self._relay, exchange, got, held), got.events)
+        if gate.ended:
+            followed = await self._recalls.after_stream(call, body, gate)
+            if followed is not None:
+                self._cooldowns.succeeded(exchange.deployment)
+                return followed
+        current = Current(got.events)
+        return self._replied(call, partial(self._relay_rounds, call, current, (body, gate, held)), current)
+
+    def _replied(self, call: Call, relay: Callable[..., AsyncGenerator[bytes, None]], upstream: Closable) -> Reply:
         if not self._cast.filters:
-            return Reply(events=self._relay(exchange, got, held, apart=False), upstream=got.events)
-        events = self._relay(exchange, got, held, apart=True)
-        return Reply(events=self._cast.filter(events, call), upstream=got.events)
+            return Reply(events=relay(apart=False), upstream=upstream)
+        return Reply(events=self._cast.filter(relay(apart=True), call), upstream=upstream)
+
+    async def _whole(self, call: Call, exchange: Exchange, body: Json, got: Whole) -> Reply | Followed:
+        if not call.offers_recall or exchange.read is None:
+            return Reply(body=got.body)
+        after = await self._recalls.after_whole(call, body, exchange.read)
+        if isinstance(after, Followed):
+            return after
+        if after is exchange.read:
+            return Reply(body=got.body)
+        exchange.read = after
+        return Reply(body=wire.dumps(after.body))
+
+    async def _relay_rounds(
+        self, call: Call, current: Current, begun: tuple[Json, Gate, list[bytes]], *, apart: bool
+    ) -> AsyncGenerator[bytes, None]:
+        """As `_relay`, of streams that may ask for what was left out: each is followed by another one, until one does
+        not. To the caller all of them are one."""
+        body, gate, held = begun
+        exchange = call.exchanges[-1]
+        while True:
+            async with aclosing(self._read_round(exchange, current, gate, held)) as batches:
+                async for batch in batches:
+                    for events in portions(batch, apart=apart):
+                        yield events
+            followed = await self._recalls.after_stream(call, body, gate)
+            if followed is None:
+                break
+            body = followed.body
+            exchange = call.answering = call.go_on(exchange, followed.chars)
+            held = gate.pass_on(await self._open_next(call, exchange, body, current))
+        for events in portions(gate.rest(), apart=apart):
+            yield events
+
+    async def _read_round(
+        self, exchange: Exchange, current: Current, gate: Gate, held: list[bytes]
+    ) -> AsyncGenerator[list[bytes], None]:
+        """What may be shown of one stream, and where that is nothing for long a word that it goes on. Raises as
+        `_relay` does."""
+        meter, clock = exchange.meter, asyncio.get_running_loop().time
+        assert meter is not None  # noqa: S101  # its first chunk was metered
+        spoke = clock()
+        try:
+            async with aclosing(current.events) as batches:
+                yield held
+                async for batch in batches:
+                    told = gate.pass_on(metered(batch, meter))
+                    if not told and clock() - spoke >= QUIET_SECONDS:
+                        told = [STILL_THERE]
+                    spoke = clock() if told else spoke
+                    yield told
+                    if meter.error is not None:
+                        raise wire.stream_error(meter.error)  # counted below like any other fault
+            check_complete(meter)
+        except UpstreamError as error:
+            error.deployment = exchange.deployment.name
+            self._cooldowns.failed(exchange.deployment, error)
+            raise
+        self._cooldowns.succeeded(exchange.deployment)
+
+    async def _open_next(self, call: Call, exchange: Exchange, body: Json, current: Current) -> list[bytes]:
+        """The stream that follows on one that has begun to reach the caller: it is not tried twice. Gives the events up
+        to its first real chunk."""
+        left = call.deadline - asyncio.get_running_loop().time()
+        patience = min(left, self._rules.first_token)
+        try:
+            async with asyncio.timeout(max(0.0, patience)):
+                got = await self._upstreams.call(
+                    exchange.deployment, body, stream=True, timeout=left, request_id=call.id
+                )
+                if not isinstance(got, Streamed):
+                    raise not_a_stream()
+                current.events = got.events
+                exchange.meter = wire.StreamMeter(wants_usage=wire.wants_usage(call.request.body))
+                held = await until_first_chunk(got, exchange.meter)
+        except (UpstreamError, TimeoutError) as failed:
+            error = failed if isinstance(failed, UpstreamError) else too_slow(patience)
+            error.deployment = exchange.deployment.name
+            exchange.fail(error)
+            self._cooldowns.failed(exchange.deployment, error)
+            self._tell_end(call, exchange, will_retry=False)
+            raise error from failed
+        except (asyncio.CancelledError, GeneratorExit):
+            exchange.abort()
+            self._tell_end(call, exchange, will_retry=False)
+            raise
+        exchange.first_token_at = time.monotonic()
+        exchange.succeed()
+        self._tell_end(call, exchange, will_retry=False)
+        return held
 
     def _goes_on(self, call: Call, error: UpstreamError) -> bool:
         """Whether another deployment may be asked after this error."""
-        return (error.elsewhere or error.retryable) and len(call.exchanges) < self._rules.max_attempts
+        return (error.elsewhere or error.retryable) and call.attempts < self._rules.max_attempts
 
     async def _relay(
         self, exchange: Exchange, got: Streamed, held: list[bytes], *, apart: bool
@@ -166,14 +296,14 @@ class Forward:
         assert meter is not None  # noqa: S101  # its first chunk was metered
         try:
             async with aclosing(got.events) as batches:
-                for events in _portions(held, apart=apart):
+                for events in portions(held, apart=apart):
                     yield events
                 async for batch in batches:
-                    for events in _portions(_metered(batch, meter), apart=apart):
+                    for events in portions(metered(batch, meter), apart=apart):
                         yield events
                     if meter.error is not None:
                         raise wire.stream_error(meter.error)  # counted below like any other fault
-            _check_complete(meter)
+            check_complete(meter)
         except UpstreamError as error:
             error.deployment = exchange.deployment.name
             self._cooldowns.failed(exchange.deployment, error)
@@ -199,7 +329,7 @@ class Forward:
 
     def _wait_before_retry(self, error: UpstreamError, tried: int, call: Call, *, more: bool) -> float | None:
         """Seconds to wait before the same deployment is asked again; `None`: do not ask it again."""
-        if not error.retryable or tried >= _TRIES_PER_DEPLOYMENT or len(call.exchanges) >= self._rules.max_attempts:
+        if not error.retryable or tried >= _TRIES_PER_DEPLOYMENT or call.attempts >= self._rules.max_attempts:
             return None
         told = error.retry_after or 0.0
         if more and (told or error.status == 429 or error.fault in ("connect", "timeout")):
@@ -216,65 +346,3 @@ class Forward:
     def _tell_upgrade(self, call: Call, asked_next: Deployment, why: str) -> None:
         if call.exchanges and asked_next.tier.rank > call.exchanges[-1].deployment.tier.rank:
             self._publish(TierUpgraded(at=self._clock(), id=call.id, reason=why[:200]))
-
-
-def deadline_passed(call: Call) -> UpstreamError:
-    """The error of a call that took all of its time."""
-    return UpstreamError(
-        f"No complete answer within {time.monotonic() - call.began:.0f} seconds, the request's deadline.",
-        fault="timeout",
-        code="deadline_exceeded",
-        retryable=False,
-        elsewhere=False,
-    )
-
-
-async def _until_first_chunk(got: Streamed, meter: wire.StreamMeter) -> list[bytes]:
-    """The events up to and with those that brought the first of the answer. Raises `UpstreamError`; whatever is
-    raised, the upstream call is not left open."""
-    held: list[bytes] = []
-    try:
-        async for batch in got.events:
-            held += _metered(batch, meter)
-            if meter.error is not None:
-                raise wire.stream_error(meter.error)  # noqa: TRY301  # closes the stream below like any other fault
-            if meter.first_token or meter.finish_reason or meter.done or len(held) >= _HELD_EVENTS:
-                return held
-    except BaseException:
-        await got.events.aclose()
-        raise
-    raise UpstreamError(
-        "The upstream's stream ended before its first chunk.", fault="protocol", retryable=True, elsewhere=True
-    )
-
-
-def _metered(batch: list[bytes], meter: wire.StreamMeter) -> list[bytes]:
-    """What is to be relayed of a batch, up to an event that is an error."""
-    relayed: list[bytes] = []
-    for event in batch:
-        shown = meter.observe(event)
-        if meter.error is not None:
-            break
-        if shown is not None:
-            relayed.append(shown)
-    return relayed
-
-
-def _portions(events: list[bytes], *, apart: bool) -> list[bytes]:
-    return events if apart or len(events) < 2 else [b"".join(events)]
-
-
-def _check_complete(meter: wire.StreamMeter) -> None:
-    if not (meter.done or meter.finish_reason):
-        raise UpstreamError(
-            "The upstream broke off in the middle of its answer.", fault="reset", retryable=True, elsewhere=True
-        )
-
-
-def _too_slow(seconds: float) -> UpstreamError:
-    return UpstreamError(
-        f"it gave nothing of its answer within {seconds:g} seconds",
-        fault="timeout",
-        retryable=True,
-        elsewhere=True,
-    )
