@@ -1,5 +1,6 @@
 """All that a plugin may import of the gateway: values, roles, events, errors, `Plugin` and `Host`."""
 
+from gateway.api.answers import Answer, ToolCall, Verdict
 from gateway.api.errors import (
     BadRequest,
     BudgetExhausted,
@@ -35,7 +36,6 @@ from gateway.api.roles import (
     Verifier,
 )
 from gateway.api.values import (
-    Answer,
     Asked,
     Attempt,
     BudgetView,
@@ -71,9 +71,7 @@ from gateway.api.values import (
     TaskType,
     Tier,
     TierLimits,
-    ToolCall,
     Usage,
-    Verdict,
     Warmth,
 )
 

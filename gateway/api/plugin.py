@@ -8,8 +8,9 @@ from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
+from gateway.api.answers import Answer
 from gateway.api.events import Event
-from gateway.api.values import Answer, Deployment, Json, Routing
+from gateway.api.values import Deployment, Json, Routing
 
 
 class Settings(BaseModel):

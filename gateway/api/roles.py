@@ -18,8 +18,9 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from gateway.api.answers import Answer, Verdict
 from gateway.api.events import Event
-from gateway.api.values import Answer, Caller, ChatRequest, Complexity, Optimized, RoutePlan, RouteView, Verdict, Warmth
+from gateway.api.values import Caller, ChatRequest, Complexity, Optimized, RoutePlan, RouteView, Warmth
 
 if TYPE_CHECKING:
     from aiohttp.web import AbstractRouteDef

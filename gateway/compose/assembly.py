@@ -71,7 +71,7 @@ class Gateway:
         self._catalog = Catalog()
         self._state = open_state(config.state_url, clock)
         self.ledger = SqliteLedger(config.ledger_url, clock)
-        self._stash = Stash(_beside(self.ledger.path), _stash_limits(config), clock)
+        self.stash = Stash(_beside(self.ledger.path), _stash_limits(config), clock)
         self._ledger_health = LedgerHealth(clock)
         self.upstreams = Upstreams(_timeouts(config))
         self.budgets = Budgets(self.ledger, [] if offline else _budget_rules(config), clock)
@@ -116,7 +116,7 @@ class Gateway:
             await self.ledger.close()
             raise
         if not self._offline:
-            self._stash.open()
+            self.stash.open()
         self._attach(self._plugins)
         self.pipeline = self._make_pipeline(self.config, self._plugins)
 
@@ -135,7 +135,7 @@ class Gateway:
         await self._bus.close()
         self.pipeline.parts.cast.close()
         await self.upstreams.close()
-        await self._stash.close()
+        await self.stash.close()
         await self.ledger.close()
 
     async def reload(self, config: Config) -> None:
@@ -150,7 +150,7 @@ class Gateway:
         self._in_force.deployments = self._deployments.all
         self.auth = _auth(config)
         self.upstreams.set_timeouts(_timeouts(config))
-        self._stash.limit(_stash_limits(config))
+        self.stash.limit(_stash_limits(config))
         farewells = [self._bus.detach(plugin) for _, plugin in leaving if isinstance(plugin, Listener)]
         self._attach(plugins)
         self.pipeline = self._make_pipeline(config, plugins)
@@ -282,7 +282,7 @@ class Gateway:
             cast,
             self._cooldowns,
             ForwardRules(config.server.max_attempts, config.max_escalations, config.server.first_token_timeout),
-            Recalls(self._stash, accounts.covers_recall),
+            Recalls(self.stash, accounts.covers_recall),
             publish=self._bus.publish,
             clock=self._clock,
         )
@@ -295,7 +295,7 @@ class Gateway:
                 accounts=accounts,
                 budgets=self.budgets,
                 sessions=self._sessions,
-                stash=self._stash,
+                stash=self.stash,
                 recall=config.context.recall,
                 cooldowns=self._cooldowns,
                 publish=self._bus.publish,
