@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gateway import wire
+from gateway import recall, wire
 from gateway.api import Caller, ChatRequest, Edit, Json, LeftOut, Optimizer, Part, Warmth
 from gateway.cast import Seated, check_edits
 
@@ -59,11 +59,11 @@ class Preview:
         return sum(cut.edit.tokens_removed for cut in self.cuts)
 
 
-def preview(optimizers: Sequence[Seated[Optimizer]], request: ChatRequest) -> Preview:
+def preview(optimizers: Sequence[Seated[Optimizer]], request: ChatRequest, mode: recall.Mode) -> Preview:
     """The cuts of all optimizers, each seeing what the one before left. One that fails is heard of: it raises here what
     it raised, and `ValueError` for an edit that would not be let through."""
     cuts, stash = list[Cut](), dict[str, LeftOut]()
-    call = FirstCall(recall=bool(request.tools))
+    call = FirstCall(recall=recall.offered(request, mode))
     for seat in optimizers if request.hints.optimize else ():
         proposed = seat.plugin.optimize(request, call)
         check_edits(request, proposed.edits)

@@ -23,7 +23,7 @@ from gateway.api.events import (
     TierUpgraded,
 )
 from gateway.api.plugin import Host, Ledger, Plugin, Settings, State
-from gateway.api.recall import RECALL, recall_tool
+from gateway.api.recall import RECALL, recall_pays, recall_tool
 from gateway.api.roles import (
     CallView,
     Guard,
@@ -148,5 +148,6 @@ __all__ = [
     "Verdict",
     "Verifier",
     "Warmth",
+    "recall_pays",
     "recall_tool",
 ]

@@ -199,7 +199,8 @@ class Gateway:
     def preview(self, raw: bytes) -> Preview:
         """What the optimizers would cut from a chat-completions body. Raises what a client would see, and whatever a
         plugin raises."""
-        return preview(self.pipeline.parts.cast.optimizers, wire.parse(raw, {}))
+        parts = self.pipeline.parts
+        return preview(parts.cast.optimizers, wire.parse(raw, {}), parts.recall)
 
     async def complete(self, body: Json, caller: str) -> Answer:
         """A request from inside (a plugin's), through the whole pipeline and charged to `caller`."""

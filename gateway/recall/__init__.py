@@ -2,14 +2,13 @@
 
 from gateway.recall.gate import Gate
 from gateway.recall.reading import CHARS, shown
-from gateway.recall.rule import LONG_PROMPT, Mode, offered
+from gateway.recall.rule import Mode, offered
 from gateway.recall.turn import LATER, NO_MORE, Wanted, answered, recalls, without_recalls
 
 __all__ = [
     "CHARS",
     "Gate",
     "LATER",
-    "LONG_PROMPT",
     "Mode",
     "NO_MORE",
     "Wanted",

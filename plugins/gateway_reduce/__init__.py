@@ -12,7 +12,18 @@ from typing import Literal
 
 from pydantic import Field
 
-from gateway.api import CallView, ChatRequest, Host, Json, Optimized, Optimizer, Plugin, Settings
+from gateway.api import (
+    CallView,
+    ChatRequest,
+    Host,
+    Json,
+    Optimized,
+    Optimizer,
+    Plugin,
+    Settings,
+    recall_pays,
+    recall_tool,
+)
 from gateway_reduce.body import parts_of, with_edits
 from gateway_reduce.reduction import Reduction, Rules
 
@@ -56,7 +67,8 @@ class Reduce(Plugin, Optimizer):
 
 
 def optimize_body(body: Json) -> Json:
-    """A chat-completions body with shorter tool results; the given body is not changed. Raises nothing for any JSON."""
+    """A chat-completions body as a gateway with the shipped settings sends it: with shorter tool results, and where
+    it pays with the tool `recall`. The given body is not changed. Raises nothing for any JSON."""
     return _optimized(body, "careful")
 
 
@@ -71,5 +83,10 @@ def _reduction(level: Level) -> Reduction:
 
 
 def _optimized(body: Json, level: Level) -> Json:
-    edits = _reduction(level).optimized(parts_of(body), recall=False).edits
-    return with_edits(body, edits) if edits else body
+    parts = parts_of(body)
+    tools = body.get("tools")
+    given = [tool for tool in tools if isinstance(tool, dict)] if isinstance(tools, list) else []
+    recall = level == "careful" and recall_pays(given, parts)
+    edits = _reduction(level).optimized(parts, recall=recall).edits
+    changed = with_edits(body, edits) if edits else body
+    return {**changed, "tools": [*body["tools"], recall_tool()]} if recall else changed

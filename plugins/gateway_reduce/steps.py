@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from gateway_reduce import diffs, templates
+from gateway_reduce import diffs, frames, runs, templates
 from gateway_reduce.blobs import drop_base64
 from gateway_reduce.terminal import clean
 
@@ -19,10 +19,14 @@ class Step:
     lossy: bool
 
 
+# Templates first: what looks like a listing or a diff may be a log. Diffs before the terminal's cleaning, which takes
+# the only blank of an empty context line. Runs and frames after it: colours hide them.
 LINE_STEPS = (
     Step("templates", templates.fold, lossy=True),
     Step("diffs", diffs.narrow, lossy=True),
     Step("terminal", clean, lossy=False),
+    Step("runs", runs.fold, lossy=True),
+    Step("frames", frames.fold, lossy=True),
     Step("base64", drop_base64, lossy=False),
 )
 LOSSY = frozenset(step.name for step in LINE_STEPS if step.lossy)

@@ -198,7 +198,9 @@ async def test_a_stream_of_recalls_ends(config, upstream, stream):
         ({"text": "I give up.", "tool_calls": (ASKED,)}, "I give up.", []),
     ],
 )
-async def test_what_is_left_of_an_answer_without_its_recall_is_given(config, upstream, stream, last, text, names):
+async def test_what_is_left_of_an_answer_without_its_recall_is_given(  # noqa: PLR0917  # a table of cases
+    config, upstream, stream, last, text, names
+):
     for _ in range(ROUNDS + 1):
         upstream.reply(tool_calls=(ASKED,))
     upstream.reply(**last)
