@@ -31,8 +31,11 @@ def recall_tool() -> Json:
     }
 
 
-LONG_PROMPT = 8_000
+LONG_PROMPT = 9_500
 """Characters of tools and system prompt from which the tool's own tokens weigh nothing."""
+
+MOST_WORDS = 3
+"""Words of a name that tell what its tool does; in longer ones (`search_shows_for_some_api`) they tell of a topic."""
 
 _INSTRUCTIONS = ("system", "developer")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
@@ -64,7 +67,8 @@ def _functions(tools: Sequence[Json]) -> Iterator[str]:
 
 
 def _yields_machine_output(name: str) -> bool:
-    return any(word.lower() in _MACHINE_OUTPUT for word in _WORD.findall(name))
+    words = _WORD.findall(name)
+    return len(words) <= MOST_WORDS and any(word.lower() in _MACHINE_OUTPUT for word in words)
 
 
 def _length(value: object) -> int:
