@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from operator import eq
 
 from gateway_reduce.marks import LEFT_OUT, is_marked
@@ -34,7 +35,7 @@ CANDIDATES = 8  # kinds compared under one key
 _MASK = bytes.maketrans(b"123456789\t\r", b"000000000  ")
 # A number, a hexadecimal one, a short name with a number, an id of letters and numbers in turn; and chains of these.
 _PART = rb"(?:0x[0a-fA-F]++|(?=[a-fA-F]*+0)[0a-fA-F]++|[A-Za-z]{1,2}0|[A-Za-z]*+0[A-Za-z]++0[A-Za-z0]*+)(?![A-Za-z0])"
-_ID = re.compile(rb"(?<![A-Za-z0])" + _PART + rb"(?:[-.:+~,/_]" + _PART + rb")*+")
+_ID = re.compile(rb"(?<![A-Za-z0])-?" + _PART + rb"(?:[-.:+~,/_](?:[a-f]{4}-)*" + _PART + rb")*+")
 _LOUD = [
     *(b"error", b"warn", b"fail", b"exception", b"traceback", b"fatal", b"panic", b"denied", b"refused", b"timeout"),
     *(b"timed out", b"killed", b"critical", b"severe", b"abort", b"alert", b"emerg", b"corrupt", b"invalid", b"cannot"),
@@ -147,13 +148,11 @@ def _repeated(text: str, written: list[str]) -> set[int]:
 
 def _rare(kinds: list[_Kind]) -> Iterator[int]:
     """The lines that hold a name found in no other."""
-    once: dict[bytes, int] = {}
-    for kind in kinds:
-        for words, lines in kind.rows:
-            at = lines[0] if len(lines) == 1 else -1
-            for word in words:
-                once[word] = -1 if once.setdefault(word, at) != at else at
-    return (at for word, at in once.items() if at >= 0 and _NAME.fullmatch(word))
+    rows = [row for kind in kinds for row in kind.rows]
+    seen = Counter(chain.from_iterable(words for words, _ in rows))
+    seen.update(chain.from_iterable(words for words, lines in rows if len(lines) > 1))
+    lone = {word for word, times in seen.items() if times == 1 and _NAME.fullmatch(word)}
+    return (lines[0] for words, lines in rows if not lone.isdisjoint(words))
 
 
 def _droppable(kind: _Kind) -> set[int]:
