@@ -30,7 +30,7 @@ _TEST = (
     r"|\s*(?:✓|✔|√) |PASS\s+\S+\.[cm]?[jt]sx?\b|ok \d+ (?!.*# (?:SKIP|TODO))"  # jest, vitest, mocha, TAP
     r"|\[INFO\] Running [\w.$]+$|\[INFO\] Tests run: \d+, Failures: 0, Errors: 0, Skipped: 0, Time"  # surefire
     r"|\s*Start\s+\d+: |\s*\d+/\d+ Test\s+#\d+: .* Passed |\s+Passed \S+.* \[[\d.<]+ m?s\]$"  # ctest, dotnet
-    r"|\[gw\d+\] \[ *\d+%\] PASSED |\S+\.py \.+ *(?:\[ *\d+%\])?$|\.+ +\[ *\d+%\]$"  # pytest
+    r"|\[gw\d+\] \[ *\d+%\] PASSED |\.+ +\[ *\d+%\]$"  # pytest
 )
 _PACKAGE = (
     r"\s*(?:Collecting|Obtaining|Using cached|Requirement already satisfied:|Preparing metadata|Installing build dep"
@@ -58,14 +58,19 @@ _COMPILE = (
 )
 _PROGRESS = (
     r"\s*\d+[KM] [. ,]+ +\d+% |(?:remote: )?(?:Counting|Compressing|Receiving|Resolving|Unpacking|Updating|Writing|"
-    r"Checking out) (?:objects|deltas|files)[: ]|[^|]{0,80}?\d+%\|[^|]*\| \d+/\d+ \[|\s*(?:━|╸|╺)+ "
+    r"Checking out) (?:objects|deltas|files)[: ]|\s*(?:━|╸|╺)+ "
     r"|\W*(?:[A-Z]\w+ing|Progress)\b[^%]{0,80}[\d.]+ ?%|[ ]*\d+ +[\d.]+[kMG]? +\d+ +[\d.]+[kMG]? +\d+ +\d+ "
 )
 _CHECK = r"checking .*\.\.\. (?:\(cached\) )?(?:yes|done|ok)$"
 _KIND = re.compile(
     f"(?P<test>{_TEST})|(?P<package>{_PACKAGE})|(?P<compile>{_COMPILE})|(?P<progress>{_PROGRESS})|(?P<check>{_CHECK})"
 )
-_PASSED = re.compile(r"\S+::.* PASSED(?: +\[ *\d+%\])?\s*$|.+ > .+ PASSED$")  # pytest -v, gradle
+# What is known by its end only is looked at where a sign of it stands in the line.
+_LATE = (
+    (" PASSED", "test", re.compile(r"\S+::.* PASSED(?: +\[ *\d+%\])?\s*$|.+ > .+ PASSED$")),  # pytest -v, gradle
+    (".py .", "test", re.compile(r"\S+\.py \.+ *(?:\[ *\d+%\])?$")),
+    ("%|", "progress", re.compile(r"[^|]{0,80}\d%\|[^|]*\| \d+/\d+ \[")),  # tqdm
+)
 _TROUBLE = re.compile(
     r"error|warn|fail|denied|refused|timed? ?out|retry|conflict|deprecat|unable|cannot", re.IGNORECASE
 )
@@ -101,7 +106,10 @@ def _kind(line: str) -> str | None:
     """What a line says that goes well, if it does."""
     line = line[:SEEN].rstrip("\r")
     found = _KIND.match(line)
-    if found is None:
-        return "test" if " PASSED" in line and _PASSED.match(line) else None
-    kind = found.lastgroup
-    return None if kind not in _NAMED and _TROUBLE.search(line) else kind
+    if found is not None:
+        kind = found.lastgroup
+        return None if kind not in _NAMED and _TROUBLE.search(line) else kind
+    for sign, kind, pattern in _LATE:
+        if sign in line and pattern.match(line):
+            return kind
+    return None

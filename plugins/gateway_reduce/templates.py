@@ -17,6 +17,7 @@ from gateway_reduce.marks import LEFT_OUT, is_marked
 
 LEAST_LINES = 12
 SAMPLED = 64  # lines by which a text is judged before it is read as a whole
+GLANCE = 4  # of so many of these one is looked at first
 LEAST_TIMED = 0.5  # share of the lines that are entries of a log
 LEAST_REPEATED = 0.25  # share of the lines that are of a kind that is left out
 LEAST_GAIN = 0.15  # share of the characters that go
@@ -25,6 +26,7 @@ HEAD = 64  # characters in which the time of an entry stands
 
 FIRST, LAST = 3, 1  # lines of a kind that stay
 ROUTINE = 20  # loud lines of one kind from which on they are what this log is full of, and
+MOSTLY_LOUD = 0.25  # share of the lines; where more are loud, half as many of one kind are routine
 FIRST_LOUD, LAST_LOUD = 5, 2  # that many of them stay
 AGREEING = 0.7  # share of the words by which two rows are of one kind
 FEW = 6  # variants of a kind that are shown one by one: states rather than names
@@ -83,6 +85,9 @@ def _bytes(text: str) -> bytes:
 def _is_log(lines: list[str]) -> bool:
     """Whether most lines begin with a time or a level, and none of the things that have times too is there."""
     step = max(1, len(lines) // SAMPLED)
+    sample = [_masked(line) for line in lines[:: GLANCE * step] if line]
+    if not any(map(_is_entry, sample)):
+        return False
     sample = [_masked(line) for line in lines[::step] if line and not line.isspace()]
     least = LEAST_TIMED * len(sample)
     if sum(map(_is_entry, sample)) < least:
@@ -136,9 +141,11 @@ def _repeated(text: str, written: list[str]) -> set[int]:
     for row, some in lines.items():
         kinds.add(row, sorted(some))
     kinds.join()
+    loud = sum(len(some) for kind in kinds.all if kind.loud for _, some in kind.rows)
+    routine = ROUTINE if loud <= MOSTLY_LOUD * len(rows) else ROUTINE // 2
     gone: set[int] = set()
     for kind in kinds.all:
-        if left := _droppable(kind):
+        if left := _droppable(kind, routine):
             shown = written[kind.rows[0][1][0]]
             # What stands between entries may be a document whose every figure matters.
             if _is_entry(_masked(shown)) or not shown.rstrip().endswith((",", ";", "{", "}", "[", "]", ":")):
@@ -155,12 +162,15 @@ def _rare(kinds: list[_Kind]) -> Iterator[int]:
     return (lines[0] for words, lines in rows if not lone.isdisjoint(words))
 
 
-def _droppable(kind: _Kind) -> set[int]:
+def _droppable(kind: _Kind, routine: int) -> set[int]:
     lines = sorted(at for _, some in kind.rows for at in some)
     first, last = (FIRST_LOUD, LAST_LOUD) if kind.loud else (FIRST, LAST)
-    if len(lines) <= max(first + last, ROUTINE if kind.loud else 0):
+    if len(lines) <= max(first + last, routine if kind.loud else 0):
         return set()
-    if len(b"".join(kind.words).translate(None, _NO_LETTERS)) < LEAST_LETTERS:
+    worded = [word for word in kind.words if word.translate(None, _NO_LETTERS)]
+    if len(b"".join(worded).translate(None, _NO_LETTERS)) < LEAST_LETTERS:
+        return set()
+    if len(worded) == 1 and b"/" in worded[0]:  # a listing with times
         return set()
     left = set(lines[first:-last])
     if len(kind.rows) <= FEW:
