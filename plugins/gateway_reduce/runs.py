@@ -25,41 +25,40 @@ NOUNS = {
 
 # Each alternative starts with what its tool writes, so that a line of another kind is turned away at once.
 _TEST = (
-    r"=== (?:RUN|PAUSE|CONT|NAME) |[ ]*--- PASS: |ok  \t\S|\?   \t\S+\t\[no test files\]"  # go
+    r"=== (?:RUN|PAUSE|CONT|NAME) |--- PASS: |ok  \t\S|\?   \t\S+\t\[no test files\]"  # go
     r"|test .* \.\.\. ok$|test\w* \([\w.]+\)(?: \.\.\.|.*\.\.\.) ok$"  # cargo, unittest
-    r"|\s*(?:✓|✔|√) |PASS\s+\S+\.[cm]?[jt]sx?\b|ok \d+ (?!.*# (?:SKIP|TODO))"  # jest, vitest, mocha, TAP
+    r"|(?:✓|✔|√) |PASS\s+\S+\.[cm]?[jt]sx?\b|ok \d+ (?!.*# (?:SKIP|TODO))"  # jest, vitest, mocha, TAP
     r"|\[INFO\] Running [\w.$]+$|\[INFO\] Tests run: \d+, Failures: 0, Errors: 0, Skipped: 0, Time"  # surefire
-    r"|\s*Start\s+\d+: |\s*\d+/\d+ Test\s+#\d+: .* Passed |\s+Passed \S+.* \[[\d.<]+ m?s\]$"  # ctest, dotnet
+    r"|Start\s+\d+: |\d+/\d+ Test\s+#\d+: .* Passed |Passed \S+.* \[[\d.<]+ m?s\]$"  # ctest, dotnet
     r"|\[gw\d+\] \[ *\d+%\] PASSED |\.+ +\[ *\d+%\]$"  # pytest
 )
 _PACKAGE = (
-    r"\s*(?:Collecting|Obtaining|Using cached|Requirement already satisfied:|Preparing metadata|Installing build dep"
+    r"(?:Collecting|Obtaining|Using cached|Requirement already satisfied:|Preparing metadata|Installing build dep"
     r"|Getting requirements to|Building wheels? for|Created wheel for|Stored in directory:|Attempting uninstall:"
-    r"|Found existing installation:|Uninstalling|Successfully uninstalled) |\s+Downloading \S+"  # pip
+    r"|Found existing installation:|Uninstalling|Successfully uninstalled) "  # pip
     r"|Downloading (?:https?:|\S+-[\d.]+\S*\.(?:whl|tar|zip))"
     r"|npm (?:http fetch|verb|sill|timing|silly|verbose) |➤ YN00(?:13|19|00): │ \S+@|Progress: resolved \d+, "
     r"|(?:Get|Hit|Ign):\d+ |Selecting previously |Preparing to unpack |Unpacking |Setting up |Processing triggers for "
     r"|\(Reading database |(?:Inst|Conf) \S+ \(|update-alternatives: using "  # apt
-    r"|[0-9a-f]{12}: (?:Pull|Wait|Verif|Download|Already|Extract|Push|Layer|Prepar|Mount)"  # docker
-    r"|#\d+ (?:[\d.]+ )?(?:sha256:|extracting )| => (?:=> )?(?:extracting|sha256:|resolve) "
-    r"|\s+(?:Compiling|Downloaded|Downloading|Checking|Fresh|Adding|Locking|Unpacking|Installing) [\w-]+ v\d"  # cargo
+    r"|#\d+ (?:[\d.]+ )?(?:sha256:|extracting )|=> (?:=> )?(?:extracting|sha256:|resolve) "
+    r"|(?:Compiling|Downloaded|Downloading|Checking|Fresh|Adding|Locking|Unpacking|Installing) [\w-]+ v\d"  # cargo
     r"|go: (?:downloading|extracting|finding) |(?:Fetching|Installing|Using) [\w-]+ \d[\w.]*$"
-    r"|\s+- (?:Installing|Downloading|Locking|Upgrading) [\w./-]+ \("  # composer
+    r"|- (?:Installing|Downloading|Locking|Upgrading) [\w./-]+ \("  # composer
     r"|(?:\[INFO\] )?(?:Downloading|Downloaded) from |Progress \(\d+\): |Download https?://"  # maven, gradle
     r"|\(\d+/\d+\):? (?:Installing|Upgrading|Downloading|[\w.+-]+\.rpm) "
-    r"|\s+(?:Installing|Upgrading|Verifying|Preparing|Cleanup|Running scriptlet) *: .* \d+/\d+ *$"  # apk, dnf
+    r"|(?:Installing|Upgrading|Verifying|Preparing|Cleanup|Running scriptlet) *: .* \d+/\d+$"  # apk, dnf
 )
 _COMPILE = (
-    r"\[ *\d+%\] (?:Building|Linking|Generating|Built|Performing|Automatic) |\[\d+/\d+\] \w"
-    r"|  (?:\[M\] )?(?:CC|CXX|LD|AR|AS|HOSTCC|HOSTLD|GEN|CCLD|CXXLD|LINK|OBJCOPY|INSTALL|DTC)(?: \[M\])? +\S+$"
-    r"|(?:/\S+/)?(?:[\w.]+-)*(?:gcc|g\+\+|cc|c\+\+|clang|clang\+\+)(?:-\d+)? (?:.* )?-c "
+    r"\[ *\d+%\] (?:Building|Linking|Generating|Built|Performing|Automatic) |\[\d+/\d+\] (?:[A-Z]\w+ing|CC|CXX|LD|AR) "
+    r"|(?:CC|CXX|LD|AR|AS|HOSTCC|HOSTLD|GEN|CCLD|CXXLD|LINK|OBJCOPY|INSTALL|DTC)(?: \[M\])? {2,}\S+$"
     r"|libtool: (?:compile|link|install):|/bin/(?:ba)?sh \S*libtool "
     r"|make(?:\[\d+\])?: (?:Entering|Leaving) directory |> Task :\S+(?: [A-Z-]+)?$"
 )
 _PROGRESS = (
-    r"\s*\d+[KM] [. ,]+ +\d+% |(?:remote: )?(?:Counting|Compressing|Receiving|Resolving|Unpacking|Updating|Writing|"
-    r"Checking out) (?:objects|deltas|files)[: ]|\s*(?:━|╸|╺)+ "
-    r"|\W*(?:[A-Z]\w+ing|Progress)\b[^%]{0,80}[\d.]+ ?%|[ ]*\d+ +[\d.]+[kMG]? +\d+ +[\d.]+[kMG]? +\d+ +\d+ "
+    r"\d+[KM] [. ,]+ +\d+% |(?:remote: )?(?:Counting|Compressing|Receiving|Resolving|Unpacking|Updating|Writing|"
+    r"Checking out) (?:objects|deltas|files)[: ]|(?:━|╸|╺)+ "
+    r"|(?:(?:Down|Up)?[Ll]oading|Extracting|Installing|Fetching|Pulling|Pushing|Building|Copying|Verifying|Progress)\b"
+    r"[^%]{0,80}[\d.]+ ?%"
 )
 _CHECK = r"checking .*\.\.\. (?:\(cached\) )?(?:yes|done|ok)$"
 _KIND = re.compile(
@@ -67,10 +66,18 @@ _KIND = re.compile(
 )
 # What is known by its end only is looked at where a sign of it stands in the line.
 _LATE = (
+    (" -c ", "compile", re.compile(r"(?:/\S+/)?(?:[\w.]+-)*(?:gcc|g\+\+|cc|c\+\+|clang|clang\+\+)(?:-\d+)? ")),
+    (
+        ": ",
+        "package",
+        re.compile(r"[0-9a-f]{12}: (?:Pull|Wait|Verif|Download|Already|Extract|Push|Layer|Prepar|Mount)"),
+    ),
+    ("--:--", "progress", re.compile(r"\d+ +[\d.]+[kMG]? +\d+ ")),  # curl
     (" PASSED", "test", re.compile(r"\S+::.* PASSED(?: +\[ *\d+%\])?\s*$|.+ > .+ PASSED$")),  # pytest -v, gradle
     (".py .", "test", re.compile(r"\S+\.py \.+ *(?:\[ *\d+%\])?$")),
     ("%|", "progress", re.compile(r"[^|]{0,80}\d%\|[^|]*\| \d+/\d+ \[")),  # tqdm
 )
+_FIRST = frozenset("=-?✓✔√[.(#➤>/━╸╺0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZcglmnortu")  # what _KIND can begin with
 _TROUBLE = re.compile(
     r"error|warn|fail|denied|refused|timed? ?out|retry|conflict|deprecat|unable|cannot", re.IGNORECASE
 )
@@ -104,8 +111,8 @@ def fold(text: str) -> str:
 
 def _kind(line: str) -> str | None:
     """What a line says that goes well, if it does."""
-    line = line[:SEEN].rstrip("\r")
-    found = _KIND.match(line)
+    line = line[:SEEN].strip()
+    found = _KIND.match(line) if line[:1] in _FIRST else None
     if found is not None:
         kind = found.lastgroup
         return None if kind not in _NAMED and _TROUBLE.search(line) else kind

@@ -43,6 +43,9 @@ RUNS = [
     ("progress", "{n}50K .......... .......... .......... ..........  {n}% 12.3M 0s"),
     ("progress", "remote: Counting objects:  {n}% ({n}/321)"),
     ("progress", "Loading: {n:3d}%|████      | {n}/321 [00:0{n}<00:10, 5.0it/s]"),
+    ("progress", "100 1234k  100 1234k    0     0  56{n:02d}k      0 --:--:--  0:00:{n:02d} --:--:-- 5678k"),
+    ("compile", "x86_64-linux-gnu-gcc-12 -O2 -Iinclude -c src/module{n}.c -o build/module{n}.o"),
+    ("compile", "[{n}/120] Building CXX object src/module{n}.cpp.o"),
     ("check", "checking for header_number_{n}.h... yes"),
 ]
 
@@ -91,6 +94,9 @@ def test_what_does_not_go_well_stays_where_it_was(odd, line):
         "\n".join(f"| module{n} | {n}% |" for n in range(40)),
         "\n".join(f"src/module{n}.py      120     12    {n}%   4-{n}" for n in range(40)),
         "\n".join(f"drwxr-xr-x  2 root root 4096 Nov 25 19:10 Installing {n}" for n in range(40)),
+        "\n".join(f"{n} {n}.5 {n} 0.{n} {n} {n}7 1" for n in range(40)),
+        "\n".join(f"[{n}/40] loss 0.{n} accuracy {n}%" for n in range(40)),
+        "\n".join(f"Training epoch {n}: accuracy {n}%" for n in range(40)),
         "\n".join(f"{n}. Setting the value of {n}" for n in range(40)),
         "\n".join(f"    self.assertEqual({n}, {n})  # ok" for n in range(40)),
     ],
