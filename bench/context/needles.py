@@ -13,9 +13,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from bench.context.model import texts_by_id
 from bench.context.prompt import content_of, layout
 from bench.context.traces import Json, Turn
-from gateway_reduce.marks import LEFT_OUT, identify
+from gateway_reduce.marks import LEFT_OUT
 
 _WORD = re.compile(r"[A-Za-z0-9_./:@#\-]{4,120}")
 _TELLING = re.compile(r"\d|[_/.@:#-].|[a-z][A-Z]")
@@ -57,17 +58,18 @@ def telling_words(text: str) -> set[str]:
     return {word for word in words if len(word) >= SHORTEST_WORD and _TELLING.search(word)}
 
 
-def look_up(wanted: Iterable[str], before: Json, after: Json) -> Found:
-    """Where the needles are in the changed body."""
+def look_up(wanted: Iterable[str], before: Json, after: Json, told: str | None = None) -> Found:
+    """Where the needles are in the changed body. `told` is what recalls brought; without it whatever an id in the
+    prompt stands for counts as what one would bring."""
     text = "\n".join(map(layout, after["messages"]))
     kept = frozenset(fact for fact in wanted if _holds(text, fact))
     missing = frozenset(wanted) - kept
     if not missing:
         return Found(kept)
-    ids = set(_ID.findall(text))
-    results = [content_of(message) for message in before["messages"] if ids and _is_result(message)]
-    behind = "\n".join(result for result in results if identify(result) in ids)
-    recall = frozenset(fact for fact in missing if _holds(behind, fact))
+    if told is None:
+        ids = set(_ID.findall(text))
+        told = "\n".join(text for id, text in texts_by_id(before).items() if id in ids)
+    recall = frozenset(fact for fact in missing if _holds(told, fact))
     return Found(kept, recall, missing - recall)
 
 

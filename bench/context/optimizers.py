@@ -34,16 +34,19 @@ class View:
 
 @dataclass(frozen=True)
 class Sent:
-    """What became of a request: the body that the provider reads, and the seconds of processor time it took to find
-    the edits (`None`: another process did)."""
+    """What became of a request: the body that the provider reads, the seconds of processor time it took to find the
+    edits (`None`: another process did), and the bodies that followed before there was an answer (`None`: nobody played
+    the model)."""
 
     body: Json
     seconds: float | None = None
+    more: tuple[Json, ...] | None = None
 
 
 class Optimizer(Protocol):
-    def send(self, session: str, body: Json, cold_at: int) -> Sent:
-        """Optimize a request of a session, which may remember what it did for the ones before."""
+    def send(self, session: str, body: Json, cold_at: int, wanted: frozenset[str] = frozenset()) -> Sent:
+        """Optimize a request of a session; what it did for the ones before may be remembered. `wanted` is what the
+        model needs for its answer."""
 
     def fresh(self) -> Optimizer | None:
         """One that remembers nothing; `None` where that cannot be had."""
@@ -58,7 +61,7 @@ class Plugin:
         self._plugin = Reduce(cast(Host, None), ReduceSettings(level=level))  # it asks its host for nothing
         asyncio.run(self._plugin.start())
 
-    def send(self, session: str, body: Json, cold_at: int) -> Sent:
+    def send(self, session: str, body: Json, cold_at: int, wanted: frozenset[str] = frozenset()) -> Sent:
         request = ChatRequest(copy.deepcopy(body), parts_of(body), len(body["messages"]), 0)
         view: CallView = View(session=session, recall=self._recall, cold_at=cold_at)
         start = time.process_time()

@@ -11,15 +11,18 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import aiohttp
 
+from bench.context.model import RECALL, recall_for, texts_by_id
 from bench.context.optimizers import Level, Sent
 from bench.context.traces import Json
 from gateway.testing import ENV, ScriptedUpstream, tiers_yaml
+from gateway.upstream.scripted_dialects import Reply
 
 MODEL = "large"
 READY_SECONDS = 60.0
@@ -28,13 +31,16 @@ READY_SECONDS = 60.0
 class OverHttp:
     """A gateway with the plugin at a level, and its upstream; both live inside `with`.
 
-    `more` counts the calls that reached the upstream beyond one for each request.
+    The upstream plays the model: where it needs for its answer what was left out, it recalls that first. `more` counts
+    the calls that reached it beyond one for each request.
     """
 
     def __init__(self, level: Level) -> None:
         self._level: Level = level
         self._loop = asyncio.new_event_loop()
-        self._upstream = ScriptedUpstream()
+        self._upstream = ScriptedUpstream(self._answer)
+        self._wanted: frozenset[str] = frozenset()
+        self._texts: Mapping[str, str] = {}
         self._folder = tempfile.TemporaryDirectory()
         self._process: subprocess.Popen[str] | None = None
         self._url = ""
@@ -55,11 +61,19 @@ class OverHttp:
     ) -> None:
         self._close()
 
-    def send(self, session: str, body: Json, cold_at: int) -> Sent:  # the gateway finds that out itself
-        return Sent(self._loop.run_until_complete(self._send(session, body)))
+    def send(self, session: str, body: Json, cold_at: int, wanted: frozenset[str] = frozenset()) -> Sent:
+        """The gateway finds out itself when a conversation was cold."""
+        self._wanted, self._texts = wanted, texts_by_id(body)
+        first, *more = self._loop.run_until_complete(self._send(session, body))
+        self.more += len(more)
+        return Sent(first, more=tuple(more))
 
     def fresh(self) -> None:
         """There is but one process."""
+
+    def _answer(self, prompt: Mapping[str, Any]) -> Reply:
+        recall = recall_for(dict(prompt), self._wanted, self._texts)
+        return Reply(text="ok") if recall is None else Reply(tool_calls=((RECALL, recall),))
 
     def _start(self) -> str:
         """Start the gateway; gives its address once it listens. Raises `RuntimeError` where it does not."""
@@ -93,7 +107,8 @@ class OverHttp:
                 await asyncio.sleep(0.1)
         raise RuntimeError("the gateway does not become ready")
 
-    async def _send(self, session: str, body: Json) -> Json:
+    async def _send(self, session: str, body: Json) -> list[Json]:
+        """What reached the upstream."""
         self._upstream.calls.clear()
         asked = {**body, "model": MODEL, "stream": False}
         headers = {"x-thriftgate-session": session}
@@ -104,8 +119,7 @@ class OverHttp:
             if got.status != 200:
                 raise RuntimeError(f"{session}: {got.status} {await got.text()}")
             await got.read()
-        self.more += len(self._upstream.calls) - 1
-        return self._upstream.calls[-1].body
+        return [call.body for call in self._upstream.calls]
 
     def _close(self) -> None:
         if self._process is not None and self._process.poll() is None:

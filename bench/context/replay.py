@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from bench.context.billing import Provider
+from bench.context.model import recalled
 from bench.context.needles import Found, log_facts, look_up, needles
-from bench.context.optimizers import Optimizer
+from bench.context.optimizers import Optimizer, Sent
 from bench.context.prompt import Prompt, Segment, prompt_of, shared, tokens_of
-from bench.context.traces import Json, Session, Turn
+from bench.context.traces import Json, Session
 from bench.context.validity import broken
 
 CALL = Segment(tokens_of("<assistant>\nrecall 3fa9c1d27b04 lines 1-40\n<tool>"))
@@ -96,19 +97,23 @@ class Bench:
         figures = Figures(sessions=1)
         optimizer = self._optimizer.fresh() or self._optimizer
         asked, sent = list[Prompt](), list[Prompt]()
-        needing = list[bool]()
+        following = list[list[Prompt]]()
         cold_at, body, after = 0, session.body, session.body
         for number, turn in enumerate(session.turns()):
             body = turn.body
             cold = not number or self._pace.pauses_before(number)
             cold_at = len(body["messages"]) if cold else cold_at
-            after = optimizer.send(session.id, body, cold_at).body
-            found = _judge(figures, turn, after)
+            wanted = needles(turn)
+            now = optimizer.send(session.id, body, cold_at, wanted)
+            after = now.body
+            told = None if now.more is None else recalled(now.more, len(after["messages"]))
+            found = look_up(wanted, body, after, told)
+            _judge(figures, broken(body, after), found)
             if found.lost:
                 figures.lost.append((session.id, number, sorted(found.lost)))
             asked.append(prompt_of(body))
             sent.append(prompt_of(after))
-            needing.append(bool(found.recall))
+            following.append(_following(now, sent[-1], needed=bool(found.recall)))
             if not cold:
                 figures.repeatable += sent[-2].size
                 figures.repeated += shared(sent[-2], sent[-1])
@@ -116,7 +121,7 @@ class Bench:
         figures.tokens_sent = sum(prompt.size for prompt in sent)
         figures.facts, figures.facts_kept = log_facts(body, after)
         self._again(figures, session.id, body, after, cold_at)
-        self._bill(figures, asked, sent, needing)
+        self._bill(figures, asked, sent, following)
         return figures
 
     def _again(self, figures: Figures, session: str, body: Json, after: Json, cold_at: int) -> None:
@@ -127,7 +132,7 @@ class Bench:
             figures.deterministic = int(other.send(session, body, cold_at).body == after)
             figures.idempotent = int(other.send(session, after, cold_at).body == after)
 
-    def _bill(self, figures: Figures, asked: list[Prompt], sent: list[Prompt], needing: list[bool]) -> None:
+    def _bill(self, figures: Figures, asked: list[Prompt], sent: list[Prompt], more: list[list[Prompt]]) -> None:
         for provider in self._providers:
             caches = [provider.cache() for _ in range(3)]
             now = 0.0
@@ -136,23 +141,21 @@ class Bench:
                     now += self._pace.pause if self._pace.pauses_before(number) else self._pace.gap
                 figures.asked[provider.name] += provider.dollars(caches[0].turn(now, old))
                 figures.sent[provider.name] += provider.dollars(caches[1].turn(now, new))
-                prompts = [new, _with_recall(new)] if needing[number] else [new]
-                for prompt in prompts:
+                for prompt in (new, *more[number]):
                     figures.recalled[provider.name] += provider.dollars(caches[2].turn(now, prompt))
 
 
-def _with_recall(prompt: Prompt) -> Prompt:
-    """The request that follows where the model asks for what was left out."""
-    return Prompt((*prompt.segments, CALL, RECALLED), prompt.head, prompt.marks)
+def _following(sent: Sent, prompt: Prompt, *, needed: bool) -> list[Prompt]:
+    """The prompts that follow one before it is answered: those that came, or the one that a recall would make."""
+    if sent.more is not None:
+        return [prompt_of(body) for body in sent.more]
+    return [Prompt((*prompt.segments, CALL, RECALLED), prompt.head, prompt.marks)] if needed else []
 
 
-def _judge(figures: Figures, turn: Turn, after: Json) -> Found:
-    faults = broken(turn.body, after)
-    found = look_up(needles(turn), turn.body, after)
+def _judge(figures: Figures, faults: list[str], found: Found) -> None:
     figures.requests += 1
     figures.invalid += bool(faults)
     figures.broken.update(faults)
     figures.needles += found.wanted
     figures.kept += len(found.kept)
     figures.recall += len(found.recall)
-    return found

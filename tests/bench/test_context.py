@@ -113,7 +113,7 @@ class Doing:
     def __init__(self, word) -> None:
         self.word = word
 
-    def send(self, session, body, cold_at):
+    def send(self, session, body, cold_at, wanted=frozenset()):
         changed = copy.deepcopy(body)
         if len(body["messages"]) > 3:
             changed["messages"][3]["content"] = self.word(body)
