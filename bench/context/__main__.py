@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import get_args
 
-from bench.context.billing import Provider, providers
+from bench.context.billing import AS_MARKED, MODELS, Provider, providers
 from bench.context.generated import SEED, generated
 from bench.context.optimizers import Level, Optimizer, Plugin
 from bench.context.over_http import OverHttp
@@ -31,7 +31,7 @@ RECORDED = HERE.parents[1] / ".." / "shared" / "data" / "traces"
 def main() -> None:
     options = _options()
     if options.http:
-        with OverHttp(options.level) as gateway:
+        with OverHttp(options.level, anthropic=options.anthropic) as gateway:
             reports = measure(options, gateway)
             print(f"\ncalls to the upstream beyond one for each request: {gateway.more}")
     else:
@@ -53,7 +53,7 @@ def measure(options: argparse.Namespace, optimizer: Optimizer) -> dict[str, Repo
         if not chosen:
             continue
         print(f"\n## {name}")
-        billed = providers(options.ttl, units=options.units)
+        billed = providers(options.ttl, AS_MARKED if options.anthropic else MODELS, units=options.units)
         reports[name] = run(chosen, optimizer, billed, Pace(options.gap, 2 * options.ttl, options.pause_every))
         if not (options.no_speed or options.http):
             reports[name].times = times(optimizer, chosen)
@@ -83,6 +83,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("traces", nargs="*", type=Path, metavar="TRACES")
     parser.add_argument("--level", choices=get_args(Level), default="careful", help="how much the plugin may leave out")
     parser.add_argument("--http", action="store_true", help="measure a gateway by what arrives behind it")
+    parser.add_argument(
+        "--anthropic", action="store_true", help="with --http: to Anthropic, billed by the cache marks that arrive"
+    )
     parser.add_argument("--no-recall", action="store_true", help="the model cannot ask for what was left out")
     parser.add_argument("--seed", type=int, default=SEED, help="of the sessions that are made")
     parser.add_argument("--kinds", help="only these kinds of sessions, by commas")
@@ -95,6 +98,8 @@ def _options() -> argparse.Namespace:
     options = parser.parse_args()
     if options.http and (options.pause_every or options.no_recall):
         parser.error("--http knows neither pauses nor a model without recall: a gateway's clock and tools are its own")
+    if options.anthropic and not options.http:
+        parser.error("--anthropic needs --http")
     return options
 
 

@@ -12,6 +12,7 @@ A hit is taken wherever the rules allow one, and a hit renews the time to live.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -65,16 +66,21 @@ class ByItself:
 
 
 class AtBreakpoints:
-    """Reads the longest beginning that was written at a breakpoint, and writes what comes behind it."""
+    """Reads the longest beginning that was written at a breakpoint, and writes what comes behind it. `as_marked`: there
+    are no breakpoints but those that a body names."""
 
-    def __init__(self, ttl: float) -> None:
+    def __init__(self, ttl: float, *, as_marked: bool = False) -> None:
         self._ttl = ttl
+        self._as_marked = as_marked
         self._written: dict[tuple[int, int], float] = {}
 
     def turn(self, now: float, prompt: Prompt) -> Charge:
         beginnings = _beginnings(prompt)
         last = len(beginnings) - 1
-        breakpoints = sorted(set(prompt.marks) or {min(prompt.head - 1, last), last})
+        usual = set() if self._as_marked else {min(prompt.head - 1, last), last}
+        breakpoints = sorted(set(prompt.marks) or usual)
+        if not breakpoints:
+            return Charge(prompt.size)
         read = 0
         for at in (back for point in reversed(breakpoints) for back in range(point, max(-1, point - LOOK_BACK), -1)):
             if now - self._written.get(beginnings[at], -self._ttl - 1 + now) <= self._ttl:
@@ -117,6 +123,8 @@ class Provider:
         """An empty cache under this provider's rules."""
         if self.rule == "anthropic":
             return AtBreakpoints(self.ttl)
+        if self.rule == "as marked":
+            return AtBreakpoints(self.ttl, as_marked=True)
         smallest, step = {"openai": (SMALLEST, 128), "gemini": (SMALLEST, 1), "deepseek": (64, 64)}.get(
             self.rule, (0, 0)
         )
@@ -128,7 +136,8 @@ class Provider:
 
 
 # Name, rule, model in litellm's price list, and what reading and writing costs in units of the input's price.
-MODELS = (
+Model = tuple[str, str, str, float, float]
+MODELS: tuple[Model, ...] = (
     ("OpenAI 0.1x", "openai", "gpt-5", 0.1, 1.0),
     ("OpenAI 0.5x", "openai", "gpt-4o", 0.5, 1.0),
     ("Anthropic", "anthropic", "claude-sonnet-4-5", 0.1, 1.25),
@@ -138,13 +147,21 @@ MODELS = (
 )
 
 
-def providers(ttl: float, *, units: bool = False) -> tuple[Provider, ...]:
+AS_MARKED: tuple[Model, ...] = (
+    ("Anthropic as marked", "as marked", "claude-sonnet-4-5", 0.1, 1.25),
+    ("uncached", "uncached", "claude-sonnet-4-5", 1.0, 1.0),
+)
+
+
+def providers(
+    ttl: float, models: Sequence[tuple[str, str, str, float, float]] = MODELS, *, units: bool = False
+) -> tuple[Provider, ...]:
     """The providers compared, at the prices of litellm's list or in `units` of the input's price. Raises `KeyError`
     where the list lacks a model or its price."""
     if units:
-        return tuple(Provider(name, rule, 1.0, read, write, ttl) for name, rule, _, read, write in MODELS)
+        return tuple(Provider(name, rule, 1.0, read, write, ttl) for name, rule, _, read, write in models)
     entries, found = Catalog().entries, list[Provider]()
-    for name, rule, model, read, write in MODELS:
+    for name, rule, model, read, write in models:
         price = entries[model]["input_cost_per_token"]
         reads = entries[model]["cache_read_input_token_cost"] if read < 1 else price
         writes = entries[model]["cache_creation_input_token_cost"] if write > 1 else price

@@ -35,12 +35,13 @@ class View:
 @dataclass(frozen=True)
 class Sent:
     """What became of a request: the body that the provider reads, the seconds of processor time it took to find the
-    edits (`None`: another process did), and the bodies that followed before there was an answer (`None`: nobody played
-    the model)."""
+    edits (`None`: another process did), the bodies that followed before there was an answer (`None`: nobody played
+    the model), and the body as it would have been sent untouched, where that differs from the one given."""
 
     body: Json
     seconds: float | None = None
     more: tuple[Json, ...] | None = None
+    untouched: Json | None = None
 
 
 class Optimizer(Protocol):

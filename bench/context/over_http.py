@@ -18,6 +18,7 @@ from typing import Any, Self
 
 import aiohttp
 
+from bench.context.anthropic import as_chat
 from bench.context.model import RECALL, recall_for, texts_by_id
 from bench.context.optimizers import Level, Sent
 from bench.context.traces import Json
@@ -26,17 +27,21 @@ from gateway.upstream.scripted_dialects import Reply
 
 MODEL = "large"
 READY_SECONDS = 60.0
+NO_HINTS: Mapping[str, str] = {}
+AS_IT_IS = {"x-thriftgate-optimize": "off", "x-thriftgate-cache": "off"}
 
 
 class OverHttp:
     """A gateway with the plugin at a level, and its upstream; both live inside `with`.
 
     The upstream plays the model: where it needs for its answer what was left out, it recalls that first. `more` counts
-    the calls that reached it beyond one for each request.
+    the calls that reached it beyond one for each request. `anthropic`: it speaks Anthropic's wire, and each request is
+    sent a second time to be left as it is, since that wire words it otherwise.
     """
 
-    def __init__(self, level: Level) -> None:
+    def __init__(self, level: Level, *, anthropic: bool = False) -> None:
         self._level: Level = level
+        self._anthropic = anthropic
         self._loop = asyncio.new_event_loop()
         self._upstream = ScriptedUpstream(self._answer)
         self._wanted: frozenset[str] = frozenset()
@@ -66,21 +71,30 @@ class OverHttp:
         self._wanted, self._texts = wanted, texts_by_id(body)
         first, *more = self._loop.run_until_complete(self._send(session, body))
         self.more += len(more)
-        return Sent(first, more=tuple(more))
+        untouched = None
+        if self._anthropic:
+            [untouched] = self._loop.run_until_complete(self._send(f"{session} untouched", body, AS_IT_IS))
+        return Sent(first, more=tuple(more), untouched=untouched)
 
     def fresh(self) -> None:
         """There is but one process."""
 
     def _answer(self, prompt: Mapping[str, Any]) -> Reply:
-        recall = recall_for(dict(prompt), self._wanted, self._texts)
+        recall = recall_for(self._read(dict(prompt)), self._wanted, self._texts)
         return Reply(text="ok") if recall is None else Reply(tool_calls=((RECALL, recall),))
+
+    def _read(self, body: Json) -> Json:
+        """A body that reached the upstream, in the chat form."""
+        return as_chat(body) if self._anthropic else body
 
     def _start(self) -> str:
         """Start the gateway; gives its address once it listens. Raises `RuntimeError` where it does not."""
         config = Path(self._folder.name) / "tiers.yaml"
         plugins = [{"gateway_reduce": {"level": self._level}}]
         ledger = {"url": f"sqlite:///{self._folder.name}/ledger.db"}
-        config.write_text(tiers_yaml(self._upstream.url, plugins=plugins, ledger=ledger), encoding="utf-8")
+        tiers = {"tiers": self._tiers()} if self._anthropic else {}
+        text = tiers_yaml(self._upstream.url, plugins=plugins, ledger=ledger, **tiers)
+        config.write_text(text, encoding="utf-8")
         log = Path(self._folder.name) / "log"
         with log.open("w") as told:
             self._process = subprocess.Popen(
@@ -97,6 +111,10 @@ class OverHttp:
             time.sleep(0.05)
         raise RuntimeError(f"the gateway does not listen: {log.read_text()}")
 
+    def _tiers(self) -> Json:
+        base = {"api_key": "${SCRIPTED_KEY}", "api_base": self._upstream.root}
+        return {"strong": {"models": [{"name": MODEL, "model": "anthropic/claude-sonnet-4-5", **base}]}}
+
     async def _ready(self) -> None:
         until = time.monotonic() + READY_SECONDS
         async with aiohttp.ClientSession() as http:
@@ -107,11 +125,11 @@ class OverHttp:
                 await asyncio.sleep(0.1)
         raise RuntimeError("the gateway does not become ready")
 
-    async def _send(self, session: str, body: Json) -> list[Json]:
+    async def _send(self, session: str, body: Json, hints: Mapping[str, str] = NO_HINTS) -> list[Json]:
         """What reached the upstream."""
         self._upstream.calls.clear()
         asked = {**body, "model": MODEL, "stream": False}
-        headers = {"x-thriftgate-session": session}
+        headers = {"x-thriftgate-session": session, **hints}
         async with (
             aiohttp.ClientSession() as http,
             http.post(f"{self._url}/v1/chat/completions", json=asked, headers=headers) as got,
@@ -119,7 +137,7 @@ class OverHttp:
             if got.status != 200:
                 raise RuntimeError(f"{session}: {got.status} {await got.text()}")
             await got.read()
-        return [call.body for call in self._upstream.calls]
+        return [self._read(call.body) for call in self._upstream.calls]
 
     def _close(self) -> None:
         if self._process is not None and self._process.poll() is None:

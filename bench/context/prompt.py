@@ -53,7 +53,8 @@ def prompt_of(body: Json) -> Prompt:
         segments.append(Segment(tokens_of(json.dumps(unmarked(tools), ensure_ascii=False, separators=(",", ":")))))
     head = len(segments) + (bool(messages) and messages[0].get("role") in ("system", "developer"))
     for message in messages:
-        if "cache_control" in message or any("cache_control" in piece for piece in _pieces(message)):
+        inner = [*_pieces(message), *(message.get("tool_calls") or ())]
+        if any("cache_control" in piece for piece in (message, *inner)):
             marks.append(len(segments))
         segments.append(Segment(tokens_of(layout(message)), PICTURE * len(pictures(message))))
     return Prompt(tuple(segments), max(1, head), tuple(marks))

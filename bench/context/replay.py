@@ -107,11 +107,12 @@ class Bench:
             now = optimizer.send(session.id, body, cold_at, wanted)
             after = now.body
             told = None if now.more is None else recalled(now.more, len(after["messages"]))
+            given = now.untouched or body
             found = look_up(wanted, body, after, told)
-            _judge(figures, broken(body, after), found)
+            _judge(figures, broken(given, after), found)
             if found.lost:
                 figures.lost.append((session.id, number, sorted(found.lost)))
-            asked.append(prompt_of(body))
+            asked.append(prompt_of(given))
             sent.append(prompt_of(after))
             following.append(_following(now, sent[-1], needed=bool(found.recall)))
             if not cold:
