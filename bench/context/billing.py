@@ -19,7 +19,7 @@ from typing import Protocol
 from bench.context.prompt import Prompt, shared
 from gateway.money import Catalog
 
-SMALLEST = 1_024  # tokens
+SMALLEST, STEP = 1_024, 128  # tokens, at OpenAI
 LOOK_BACK = 20  # blocks
 PROMPTS_KEPT = 6  # of a session: older ones are beginnings of newer ones
 
@@ -125,7 +125,7 @@ class Provider:
             return AtBreakpoints(self.ttl)
         if self.rule == "as marked":
             return AtBreakpoints(self.ttl, as_marked=True)
-        smallest, step = {"openai": (SMALLEST, 128), "gemini": (SMALLEST, 1), "deepseek": (64, 64)}.get(
+        smallest, step = {"openai": (SMALLEST, STEP), "gemini": (SMALLEST, 1), "deepseek": (64, 64)}.get(
             self.rule, (0, 0)
         )
         return ByItself(smallest, step, self.ttl) if step else NoCache()

@@ -19,14 +19,18 @@ from typing import Any, Self
 import aiohttp
 
 from bench.context.anthropic import as_chat
+from bench.context.billing import SMALLEST, STEP, AtBreakpoints, ByItself, Cache
 from bench.context.model import RECALL, recall_for, texts_by_id
 from bench.context.optimizers import Level, Sent
+from bench.context.prompt import Prompt, prompt_of
 from bench.context.traces import Json
 from gateway.testing import ENV, ScriptedUpstream, tiers_yaml
-from gateway.upstream.scripted_dialects import Reply
+from gateway.upstream.scripted_dialects import Counts, Reply
 
 MODEL = "large"
 READY_SECONDS = 60.0
+TTL = 300.0  # seconds, of which none pass here
+ANSWER = 150  # tokens that an answer is said to have
 NO_HINTS: Mapping[str, str] = {}
 AS_IT_IS = {"x-thriftgate-optimize": "off", "x-thriftgate-cache": "off"}
 
@@ -34,9 +38,10 @@ AS_IT_IS = {"x-thriftgate-optimize": "off", "x-thriftgate-cache": "off"}
 class OverHttp:
     """A gateway with the plugin at a level, and its upstream; both live inside `with`.
 
-    The upstream plays the model: where it needs for its answer what was left out, it recalls that first. `more` counts
-    the calls that reached it beyond one for each request. `anthropic`: it speaks Anthropic's wire, and each request is
-    sent a second time to be left as it is, since that wire words it otherwise.
+    The upstream plays the model: where it needs for its answer what was left out, it recalls that first. It plays the
+    provider, too: it reports the tokens of each prompt and what of it was cached, from which gateways learn. `more`
+    counts the calls that reached it beyond one for each request. `anthropic`: it speaks Anthropic's wire, and each
+    request is sent a second time to be left as it is, since that wire words it otherwise.
     """
 
     def __init__(self, level: Level, *, anthropic: bool = False) -> None:
@@ -46,6 +51,8 @@ class OverHttp:
         self._upstream = ScriptedUpstream(self._answer)
         self._wanted: frozenset[str] = frozenset()
         self._texts: Mapping[str, str] = {}
+        self._session = ""
+        self._caches: dict[str, Cache] = {}
         self._folder = tempfile.TemporaryDirectory()
         self._process: subprocess.Popen[str] | None = None
         self._url = ""
@@ -80,8 +87,17 @@ class OverHttp:
         """There is but one process."""
 
     def _answer(self, prompt: Mapping[str, Any]) -> Reply:
-        recall = recall_for(self._read(dict(prompt)), self._wanted, self._texts)
-        return Reply(text="ok") if recall is None else Reply(tool_calls=((RECALL, recall),))
+        body = self._read(dict(prompt))
+        recall = recall_for(body, self._wanted, self._texts)
+        usage = self._usage(prompt_of(body))
+        if recall is None:
+            return Reply(text="ok", usage=usage)
+        return Reply(tool_calls=((RECALL, recall),), usage=usage)
+
+    def _usage(self, prompt: Prompt) -> Counts:
+        new = AtBreakpoints(TTL, as_marked=True) if self._anthropic else ByItself(SMALLEST, STEP, TTL)
+        charge = self._caches.setdefault(self._session, new).turn(0.0, prompt)
+        return Counts(charge.tokens, ANSWER, charge.read, charge.written)
 
     def _read(self, body: Json) -> Json:
         """A body that reached the upstream, in the chat form."""
@@ -128,6 +144,7 @@ class OverHttp:
     async def _send(self, session: str, body: Json, hints: Mapping[str, str] = NO_HINTS) -> list[Json]:
         """What reached the upstream."""
         self._upstream.calls.clear()
+        self._session = session
         asked = {**body, "model": MODEL, "stream": False}
         headers = {"x-thriftgate-session": session, **hints}
         async with (

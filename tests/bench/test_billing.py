@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.context.billing import Provider, providers
+from bench.context.billing import AS_MARKED, Provider, providers
 from bench.context.prompt import Prompt, Segment, prompt_of, shared
 
 PROVIDERS = {provider.name: provider for provider in providers(300.0, units=True)}
@@ -82,6 +82,13 @@ def test_a_bodys_own_marks_say_where_a_beginning_ends():
     plain = {"messages": [{"role": "system", "content": "system"}, {"role": "user", "content": "hi"}]}
     assert prompt_of(body).marks == (0,)
     assert prompt_of(body).segments == prompt_of(plain).segments
+
+
+def test_as_marked_nothing_is_cached_without_a_mark():
+    [marked, _] = providers(300.0, AS_MARKED, units=True)
+    assert bill(marked, Prompt((A,)), Prompt((A, B))) == [2_000, 2_500]
+    first, second = Prompt((A,), marks=(0,)), Prompt((A, B), marks=(0, 1))
+    assert bill(marked, first, second) == pytest.approx([2_500, 200 + 625])
 
 
 def test_the_price_list_knows_every_model():

@@ -5,11 +5,14 @@ import json
 
 import pytest
 
+from bench.context.anthropic import as_chat
 from bench.context.billing import providers
 from bench.context.generated import generated
+from bench.context.model import recall_for, recalled, texts_by_id
 from bench.context.needles import log_facts, look_up, needles
 from bench.context.optimizers import Plugin, Sent
 from bench.context.over_http import OverHttp
+from bench.context.prompt import prompt_of
 from bench.context.replay import Bench, Figures, Pace
 from bench.context.report import Report
 from bench.context.traces import Session, Turn
@@ -60,6 +63,43 @@ def test_a_needle_is_kept_needs_a_recall_or_is_lost():
     assert look_up(wanted, before, without_a_way).kept == {"key-1", '"quoted-3"'}
     assert look_up(wanted, before, without_a_way).lost == {"key-2"}
     assert look_up(wanted, before, behind_an_id).recall == {"key-2", '"quoted-3"'}
+
+
+def asking(text: str, *more: dict) -> dict:
+    return {**called(text, *more), "tools": [{"type": "function", "function": {"name": "recall"}}]}
+
+
+def test_a_model_recalls_what_it_needs_once_and_where_it_can():
+    whole = "key-1 (key-2) key-3"
+    texts = texts_by_id(called(whole))
+    shortened = f"key-1\n{recall_line(identify(whole))}"
+    wanted = frozenset({"key-1", "(key-2)", "key-9"})
+    assert recall_for(called(shortened), wanted, texts) is None, "no tool, no recall"
+    asked = recall_for(asking(shortened), wanted, texts)
+    assert asked == {"id": identify(whole), "pattern": r"\(key\-2\)"}
+    told = {"role": "tool", "tool_call_id": "r", "content": "1: key-1 (key-2) key-3"}
+    prompt = asking(shortened, said(""), told)
+    assert recall_for(prompt, wanted, texts) is None
+    assert look_up(wanted, called(whole), called(shortened), recalled([prompt], 4)).recall == {"(key-2)"}
+
+
+def test_anthropics_form_reads_as_the_chat_form():
+    mark = {"cache_control": {"type": "ephemeral"}}
+    use = {"type": "tool_use", "id": "c1", "name": "bash", "input": {"command": "ls src/old.py"}}
+    result = {"type": "tool_result", "tool_use_id": "c1", "content": [{"type": "text", "text": "a b"}], **mark}
+    body = {
+        "system": [{"type": "text", "text": "Be exact.", **mark}],
+        "messages": [
+            {"role": "user", "content": "Where is it? Not in ticket-77."},
+            {"role": "assistant", "content": [use]},
+            {"role": "user", "content": [result]},
+        ],
+        "tools": [{"name": "bash", "description": "Run.", "input_schema": {"type": "object"}}],
+    }
+    function = {"name": "bash", "description": "Run.", "parameters": {"type": "object"}}
+    chat = {**called("a b"), "tools": [{"type": "function", "function": function}]}
+    assert prompt_of(as_chat(body)).segments == prompt_of(chat).segments
+    assert prompt_of(as_chat(body)).marks == (1, 4)
 
 
 def test_facts_of_logs_are_those_of_results_that_say_they_left_something_out():
