@@ -7,11 +7,10 @@ not use otherwise stands in its row, and the table names that sign under `absent
 
 from __future__ import annotations
 
-import json
-import re
 from dataclasses import dataclass
 from typing import Any
 
+from gateway_reduce.exact import NotPlainJson, rewritten, written
 from gateway_reduce.terminal import clean
 
 DEEPEST = 60  # levels: deeper values are left as they are
@@ -21,10 +20,6 @@ FEWEST = 2  # records
 LEAST_GAIN = 40  # characters a table has to save
 FULL = 0.75  # the share of a table's cells that records must fill to count as alike
 ABSENT = "∅"
-
-# A number such as 1.10 or 1e5 would not survive Python's float as written; it travels in a string between these.
-_OPEN, _CLOSE = "\ue0f0", "\ue0f1"
-_LITERAL = re.compile(f'"{_OPEN}([^{_CLOSE}"]*){_CLOSE}"')
 
 Json = dict[str, Any]
 
@@ -43,63 +38,23 @@ class _Shape:
     listed: bool = False
 
 
-class _NotPlainJson(ValueError):
-    """The text is no JSON, or JSON that would lose something by being written again."""
-
-
 def tabulate(text: str) -> str:
     """The JSON document `text`, shorter and with the same meaning; any other text as it is."""
-    if text.lstrip()[:1] not in ("{", "[") or len(text) > LARGEST or _OPEN in text or _CLOSE in text:
+    if len(text) > LARGEST:
         return text
-    try:
-        value = _parse(text)
+
+    def shorter(value: Any) -> Any:
         if "\\u001b" in text or "\\u001B" in text:
             value = _clean_strings(value, DEEPEST)
         ambiguous = ABSENT in text or "\\u2205" in text
-        written = _write(value if ambiguous else _shorten(value, DEEPEST))
-        written.encode()
-    except (ValueError, RecursionError):  # UnicodeEncodeError (a lone surrogate) is a ValueError
-        return text
-    return _LITERAL.sub(r"\1", written) if _OPEN in written else written
+        return value if ambiguous else _shorten(value, DEEPEST)
 
-
-def _parse(text: str) -> Any:
-    return json.loads(
-        text,
-        object_pairs_hook=_unique,
-        parse_float=_exact_float,
-        parse_int=_exact_int if "-0" in text else None,
-        parse_constant=_refuse,
-    )
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    record = dict(pairs)
-    if len(record) != len(pairs):
-        raise _NotPlainJson("a key stands twice")
-    return record
-
-
-def _exact_float(literal: str) -> float | str:
-    value = float(literal)
-    return value if repr(value) == literal else f"{_OPEN}{literal}{_CLOSE}"
-
-
-def _exact_int(literal: str) -> int | str:
-    return int(literal) if literal != "-0" else f"{_OPEN}-0{_CLOSE}"
-
-
-def _refuse(literal: str) -> Any:
-    raise _NotPlainJson(literal)
-
-
-def _write(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return rewritten(text, shorter)
 
 
 def _clean_strings(value: Any, depth: int) -> Any:
     if not depth:
-        raise _NotPlainJson("too deep")
+        raise NotPlainJson("too deep")
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, list):
@@ -112,7 +67,7 @@ def _clean_strings(value: Any, depth: int) -> Any:
 def _shorten(value: Any, depth: int) -> Any:
     """Every list or map of like records in `value` as a table, where that is shorter."""
     if not depth:
-        raise _NotPlainJson("too deep")
+        raise NotPlainJson("too deep")
     if isinstance(value, list):
         if len(value) >= FEWEST and (keys := _shared_keys(value)):
             return _table(value, value, keys, depth)
@@ -130,7 +85,7 @@ def _shorten(value: Any, depth: int) -> Any:
 def _table(value: Any, records: list[Json], keys: list[str], depth: int) -> Any:
     shape = _shape(records, keys, depth)
     table: Json = {"note": NOTE, "columns": _columns(shape)}
-    if shape.saved - len(_write(table)) < LEAST_GAIN:
+    if shape.saved - len(written(table)) < LEAST_GAIN:
         return _like(value, [{key: _shorten(item, depth - 1) for key, item in record.items()} for record in records])
     if shape.holes:
         table["absent"] = ABSENT
@@ -160,7 +115,7 @@ def _shared_keys(values: list[Any]) -> list[str]:
 
 def _shape(records: list[Json], keys: list[str], depth: int, *, listed: bool = False) -> _Shape:
     if not depth:
-        raise _NotPlainJson("too deep")
+        raise NotPlainJson("too deep")
     columns: dict[str, _Shape | None] = {}
     saved, holes = 0, False
     for key in keys:
