@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+DEEPEST = 60  # levels
+
 # A number such as 1.10 or 1e5 would not survive Python's float as written; it travels in a string between these.
 _OPEN, _CLOSE = "\ue0f0", "\ue0f1"
 _LITERAL = re.compile(f'"{_OPEN}([^{_CLOSE}"]*){_CLOSE}"')
@@ -62,3 +64,27 @@ def _exact_int(literal: str) -> int | str:
 
 def _refuse(literal: str) -> Any:
     raise NotPlainJson(literal)
+
+
+def map_strings(text: str, change: Callable[[str], str], shortest: int) -> str:
+    """The JSON document `text` with `change` applied to each of its texts of `shortest` characters or more; any other
+    text, and one where that changes nothing, as it is."""
+
+    def walk(value: Any, depth: int) -> Any:
+        if not depth:
+            raise NotPlainJson("too deep")
+        if isinstance(value, str):
+            return change(value) if len(value) >= shortest else value
+        if isinstance(value, list):
+            return [walk(item, depth - 1) for item in value]
+        if isinstance(value, dict):
+            return {key: walk(item, depth - 1) for key, item in value.items()}
+        return value
+
+    def changed(value: Any) -> Any:
+        after = walk(value, DEEPEST)
+        if after == value:
+            raise NotPlainJson("nothing changed")
+        return after
+
+    return rewritten(text, changed)

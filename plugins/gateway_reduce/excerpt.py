@@ -12,7 +12,6 @@ from collections.abc import Collection, Iterator
 
 from gateway_reduce.marks import LEFT_OUT
 
-SHORTEST = 8_000  # characters, about 2,000 tokens: for less a round trip costs more than it saves
 FIRST, LAST = 20, 12  # lines
 AROUND = 2  # lines on each side of one that holds a wanted name
 MOST_NAMED = 60  # lines kept for names

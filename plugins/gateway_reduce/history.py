@@ -13,6 +13,7 @@ from gateway_reduce.excerpt import names_in
 SHORTEST_SEED = 4  # characters: braces and blank lines stand everywhere and say nothing about where a block begins
 SHORTEST_TAILED = 200  # characters of a line whose end alone may be pointed to
 TAIL = 48  # characters by which the end of a long line is found again
+LATELY = 8  # texts of people and the model
 NEAREST = 12  # places looked at for one line, the latest first
 
 
@@ -106,6 +107,10 @@ class History:
     def names(self) -> frozenset[str]:
         """The names that people and the model have spoken of so far."""
         return names_in(self._said)
+
+    def has_said(self, value: str) -> bool:
+        """Whether people or the model have used a value of three characters or more, lately."""
+        return len(value) > 2 and any(value in text for text in self._said[-LATELY:])
 
     def is_json_file(self, part: Part) -> bool:
         """Whether the call that a result answers names a JSON file: the model may want to edit it as it stands."""

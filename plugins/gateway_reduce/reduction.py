@@ -14,9 +14,10 @@ import xxhash
 
 from gateway.api import LeftOut, Optimized, Part
 from gateway_reduce.compaction import compact
-from gateway_reduce.excerpt import SHORTEST as LEAST_EXCERPTED
+from gateway_reduce.exact import map_strings
 from gateway_reduce.excerpt import excerpt
 from gateway_reduce.history import History
+from gateway_reduce.lists import shorten_lists
 from gateway_reduce.marks import identify, is_marked, recall_line
 from gateway_reduce.memo import Memo
 from gateway_reduce.records import tabulate
@@ -32,6 +33,9 @@ CLEANED = 32_000_000
 INDEXED = 16_000_000
 ENTRY = 200  # characters an entry weighs besides its text
 
+LEAST_STASHED = 8_000  # characters, about 2,000 tokens: for less a round trip costs more than it saves
+LEAST_INSIDE = 400  # characters of a text in a JSON document that is read as lines
+LINES_IN_STRINGS = 5  # line breaks in a document from which on it is searched for such texts
 LARGEST = 4_000_000  # characters: a longer text is left alone
 
 
@@ -124,7 +128,7 @@ class Reduction:
         as_records = self._rules.runs("records") and not history.is_json_file(part)
         rewrite = self._clean(part.text, as_records=as_records, recall=reading.recall)
         if reading.recall and self._rules.runs("stash"):
-            rewrite = self._excerpt(history, part, rewrite)
+            rewrite = self._stash(history, part, rewrite)
         return self._point(history, part, rewrite) if self._rules.runs("repeats") else rewrite
 
     def _clean(self, text: str, *, as_records: bool, recall: bool) -> Rewrite:
@@ -139,30 +143,47 @@ class Reduction:
     def _clean_anew(self, text: str, *, as_records: bool, recall: bool) -> Rewrite:
         if is_marked(text):  # it has been through here: what was not worth cleaning then is not worth it now
             return UNTOUCHED
+        id = identify(text) if recall else ""
         worked = Worked(text, {})
         if as_records:
             worked.apply("records", tabulate)
+        if as_records and text[:1] in ("{", "[") and text.count("\\n") >= LINES_IN_STRINGS:
+            self._inside(worked, id)
         if not worked.took:
             worked = through_lines(text, self._steps)
-        id = ""
-        if worked.lossy and recall:
-            id = identify(text)
-            worked.text = f"{worked.text}\n{recall_line(id)}"
+            if worked.lossy and recall:
+                worked.text = f"{worked.text}\n{recall_line(id)}"
         if worked.text == text:
             return UNTOUCHED
         removed = self._tokens.removed(text, worked.text)
         if removed < self._rules.min_gain:
             return UNTOUCHED
-        return Rewrite(worked.text, shared_out(removed, worked.took), id)
+        return Rewrite(worked.text, shared_out(removed, worked.took), id if worked.lossy else "")
 
-    def _excerpt(self, history: History, part: Part, cleaned: Rewrite) -> Rewrite:
-        """Long output of a command, once more shortened with what the conversation has spoken of in view."""
+    def _inside(self, worked: Worked, id: str) -> None:
+        """The steps for lines on the long texts inside a JSON document, such as a command's output."""
+
+        def shorter(text: str) -> str:
+            inner = through_lines(text, self._steps)
+            for name, taken in inner.took.items():
+                worked.took[name] = worked.took.get(name, 0) + taken
+            return f"{inner.text}\n{recall_line(id)}" if inner.lossy and id else inner.text
+
+        worked.text = map_strings(worked.text, shorter, LEAST_INSIDE)
+
+    def _stash(self, history: History, part: Part, cleaned: Rewrite) -> Rewrite:
+        """Long lists of bare values and long output of a command, once more shortened with what the conversation has
+        spoken of in view."""
         text = part.text if cleaned.text is None else cleaned.text
-        if len(text) < LEAST_EXCERPTED or not _is_output(part.text, cleaned):
+        if len(text) < LEAST_STASHED:
             return cleaned
         id = identify(part.text)
-        shorter = excerpt(text, id, history.names())
-        gain = self._tokens.removed(text, shorter) if shorter is not text else 0
+        shorter = text
+        if text[:1] in ("{", "[") and not history.is_json_file(part):
+            shorter = shorten_lists(text, id, history.has_said)
+        if shorter == text and _is_output(part.text, cleaned):
+            shorter = excerpt(text, id, history.names())
+        gain = self._tokens.removed(text, shorter) if shorter != text else 0
         return Rewrite(shorter, (*cleaned.cuts, ("stash", gain)), id) if gain > 0 else cleaned
 
     def _point(self, history: History, part: Part, cleaned: Rewrite) -> Rewrite:
