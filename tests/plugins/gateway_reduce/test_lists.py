@@ -32,7 +32,7 @@ def optimized(body, *, recall=True):
 
 
 def test_a_long_list_keeps_its_ends_and_what_was_spoken_of(conversation):
-    prices = [round(100 + at * 1.37, 2) for at in range(900)]
+    prices = [round(100 + at * 1.37, 2) for at in range(1500)]
     text = json.dumps({"symbol": "XYZ", "closes": prices, "note": "daily"})
     shorter, stash = optimized(conversation(text, question=f"When was it {prices[500]}?"))
     document = json.loads(shorter)
@@ -42,8 +42,8 @@ def test_a_long_list_keeps_its_ends_and_what_was_spoken_of(conversation):
     assert document["closes"][-LAST:] == prices[-LAST:]
     assert prices[500] in document["closes"]
     marks = [item for item in document["closes"] if isinstance(item, str)]
-    assert all(mark.endswith(f" of 900 values; recall {identify(text)}]") for mark in marks)
-    assert sum(int(mark.split()[2]) for mark in marks) + len(document["closes"]) - len(marks) == 900
+    assert all(mark.endswith(f" of 1500 values; recall {identify(text)}]") for mark in marks)
+    assert sum(int(mark.split()[2]) for mark in marks) + len(document["closes"]) - len(marks) == 1500
     assert stash == {identify(text): text}
 
 
