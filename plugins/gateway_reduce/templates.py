@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from operator import eq
@@ -28,7 +28,10 @@ FIRST, LAST = 3, 1  # lines of a kind that stay
 ROUTINE = 20  # loud lines of one kind from which on they are what this log is full of, and
 MOSTLY_LOUD = 0.25  # share of the lines; where more are loud, half as many of one kind are routine
 FIRST_LOUD, LAST_LOUD = 5, 2  # that many of them stay
-AGREEING = 0.7  # share of the words by which two rows are of one kind
+DIFFERING = 0.3  # share of the words behind the head in which two rows of one kind may differ
+FEWEST_WORDS = 4  # of a row that may differ at all
+SHARED = 0.6  # share of the rows that have one word in a place: it belongs to the head of an entry
+LONGEST_HEAD = 12  # words
 FEW = 6  # variants of a kind that are shown one by one: states rather than names
 LEAST_LETTERS = 8  # a row with fewer is a row of figures, in which each may matter
 SHORTEST_RUN = 60  # characters: less is not worth a mark
@@ -181,9 +184,10 @@ def _droppable(kind: _Kind, routine: int) -> set[int]:
 class _Kinds:
     """Groups rows by their words. A row is compared with a few kinds that share a third of its words."""
 
-    def __init__(self, rows: Iterable[bytes]) -> None:
+    def __init__(self, rows: Collection[bytes]) -> None:
         everything = b"\n".join(rows).lower()
         self._loud = [word for word in _LOUD if word in everything]
+        self._head = _shared_head(list(rows))
         self.all: list[_Kind] = []
         self._index: dict[tuple[int, int, bytes], list[_Kind]] = {}
 
@@ -199,11 +203,11 @@ class _Kinds:
         return False
 
     def _like(self, words: list[bytes], *, loud: bool) -> _Kind:
-        keys = _keys(words)
+        keys = _keys(words, self._head)
         for key in keys:
             places = self._index.get(key, [])
             for place, kind in enumerate(places):
-                if kind.loud == loud and _agree(kind.words, words):
+                if kind.loud == loud and _agree(kind.words, words, self._head):
                     places[0], places[place] = kind, places[0]
                     return kind
         kind = _Kind(words, loud)
@@ -220,7 +224,7 @@ class _Kinds:
         stay: list[_Kind] = []
         for kind in sorted(self.all, key=lambda kind: -len(kind.rows)):
             places = large.setdefault((len(kind.words), kind.loud), [])
-            like = next((place for place in places if _agree(place.words, kind.words)), None)
+            like = next((place for place in places if _agree(place.words, kind.words, self._head)), None)
             if like is not None:
                 like.rows += kind.rows
                 continue
@@ -230,18 +234,32 @@ class _Kinds:
         self.all = stay
 
 
-def _keys(words: list[bytes]) -> list[tuple[int, int, bytes]]:
+def _shared_head(rows: list[bytes]) -> int:
+    """How many words the entries begin with that say when and where: most of them are the same in most lines."""
+    sample = [row.split(None, LONGEST_HEAD) for row in rows[:: max(1, len(rows) // SAMPLED)]]
+    for place in range(LONGEST_HEAD):
+        words = Counter(words[place] for words in sample if len(words) > place)
+        if not words or words.most_common(1)[0][1] < SHARED * len(sample):
+            return place
+    return LONGEST_HEAD
+
+
+def _keys(words: list[bytes], head: int) -> list[tuple[int, int, bytes]]:
     count = len(words)
-    if count < 4:
+    if count < FEWEST_WORDS:
         return [(count, 0, b" ".join(words))]
-    third = count // 3
+    if count - head >= 3:
+        words = words[head:]
+    third = len(words) // 3
     parts = (words[:third], words[third : 2 * third], words[2 * third :])
     return [(count, number, b" ".join(part)) for number, part in enumerate(parts)]
 
 
-def _agree(some: list[bytes], other: list[bytes]) -> bool:
+def _agree(some: list[bytes], other: list[bytes], head: int) -> bool:
+    """Whether two rows of as many words are of one kind: behind the head most words agree, or all but one."""
     same: int = sum(map(eq, some, other))
-    return same >= AGREEING * len(some)
+    differing = len(some) - same
+    return differing <= (max(1, DIFFERING * (len(some) - head)) if len(some) >= FEWEST_WORDS else 0)
 
 
 def _with_marks(lines: list[str], gone: set[int]) -> list[str]:
