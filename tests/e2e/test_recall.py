@@ -5,6 +5,7 @@ import asyncio
 import hashlib
 import json
 import textwrap
+from contextlib import asynccontextmanager
 
 import openai
 import pytest
@@ -92,9 +93,16 @@ class Heard:
         return self
 
 
+@asynccontextmanager
+async def streaming(gateway, **how):
+    async with AsyncOpenAI(base_url=gateway.url, api_key=how.pop("key", "any"), max_retries=0) as client:
+        how = {"model": "small", "messages": MESSAGES, "tools": [BASH], **how}
+        yield await client.chat.completions.create(stream=True, **how)
+
+
 async def heard(gateway, **how):
-    stream = await ask(gateway, stream=True, **how)
-    got = await Heard().take(stream)
+    async with streaming(gateway, **how) as stream:
+        got = await Heard().take(stream)
     assert len(got.ids) == len(got.roles) == 1
     return got
 
@@ -238,12 +246,9 @@ async def test_where_one_call_only_is_allowed_its_name_is_enough(config, upstrea
     upstream.reply(tool_calls=(ASKED,))
     upstream.reply(text="found")
     async with running(config()) as gateway:
-        stream = await ask(gateway, stream=True, parallel_tool_calls=False)
-        async for chunk in stream:
-            if chunk.choices[0].delta.tool_calls:
-                break
-        assert not upstream.calls[0].closed.is_set()
-        await Heard().take(stream)
+        async with streaming(gateway, parallel_tool_calls=False) as stream:
+            pieces = [choice.delta.tool_calls async for chunk in stream for choice in chunk.choices]
+        assert [bool(piece) for piece in pieces] == [False, True, True, True, False]
         assert (await heard(gateway, parallel_tool_calls=False)).text == "found"
 
 
@@ -267,10 +272,10 @@ async def test_an_error_in_the_second_call_ends_a_stream_that_has_begun(config, 
     upstream.reply(text="Let me see.", tool_calls=(ASKED,), usage=COUNTS)
     upstream.reply(status=500)
     async with running(config()) as gateway:
-        stream = await ask(gateway, stream=True)
         got = Heard()
         with pytest.raises(openai.APIError, match="scripted 500"):
-            await got.take(stream)
+            async with streaming(gateway) as stream:
+                await got.take(stream)
         record = await record_of(gateway)
     assert got.text == "Let me see."
     assert len(upstream.calls) == 2
@@ -365,7 +370,7 @@ async def test_the_tool_is_there_from_the_first_request_on(config, upstream):
 
 async def test_no_more_is_recalled_than_the_budget_covers(config, upstream):
     """Held are two answers of 1,000 tokens; the first one costs as much as both."""
-    budgets = {"default": {"limit_usd": 0.0012, "period": "total"}}
+    budgets = {"default": {"limit_usd": 0.0013, "period": "total"}}
     upstream.reply(text="So far.", tool_calls=(ASKED,), usage=Counts(prompt=100, completion=1900))
     async with running(config(budgets=budgets)) as gateway:
         answer = await ask(gateway, max_tokens=1000)
