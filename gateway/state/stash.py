@@ -112,7 +112,7 @@ class Stash:
 
     async def get(self, caller: str, id: str) -> str | None:
         """A caller's own text, `None` where it is not there (any more)."""
-        if self._thread is None:
+        if self._thread is None or not id.isascii():  # the model's own word: SQLite takes no lone surrogate
             return None
         loop = asyncio.get_running_loop()
         wish = _Wish(caller, id, loop, loop.create_future())

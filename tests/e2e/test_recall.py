@@ -7,6 +7,7 @@ import json
 import textwrap
 from contextlib import asynccontextmanager
 
+import aiohttp
 import openai
 import pytest
 import yaml
@@ -200,15 +201,13 @@ async def test_a_stream_of_recalls_ends(config, upstream, stream):
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(
-    ("last", "text", "names"),
+    ("last", "left"),
     [
-        ({"tool_calls": (OTHER, ASKED)}, "", ["bash"]),
-        ({"text": "I give up.", "tool_calls": (ASKED,)}, "I give up.", []),
+        ({"tool_calls": (OTHER, ASKED)}, ("", ["bash"], ["tool_calls"])),
+        ({"text": "I give up.", "tool_calls": (ASKED,)}, ("I give up.", [], ["stop"])),
     ],
 )
-async def test_what_is_left_of_an_answer_without_its_recall_is_given(  # noqa: PLR0917  # a table of cases
-    config, upstream, stream, last, text, names
-):
+async def test_what_is_left_of_an_answer_without_its_recall_is_given(config, upstream, stream, last, left):
     for _ in range(ROUNDS + 1):
         upstream.reply(tool_calls=(ASKED,))
     upstream.reply(**last)
@@ -222,7 +221,7 @@ async def test_what_is_left_of_an_answer_without_its_recall_is_given(  # noqa: P
             told, calls = choice.message.content or "", [c.function.name for c in choice.message.tool_calls or ()]
             finishes = [choice.finish_reason]
         record = await record_of(gateway)
-    assert (told, calls, finishes) == (text, names, ["tool_calls" if names else "stop"])
+    assert (told, calls, finishes) == left
     assert record["outcome"]["kind"] == "completed"
 
 
@@ -399,3 +398,36 @@ async def test_a_deployment_that_fails_gives_way_to_one_that_begins_anew(config,
     assert upstream.calls[2].body["messages"] == upstream.calls[0].body["messages"]
     assert record["savings"]["context"] is not None
     assert json.dumps(record)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_another_wire_is_asked_on_in_its_own_words(config, upstream, stream):
+    text = yaml.safe_load(config())
+    [model] = text["tiers"]["weak"]["models"]
+    model |= {"model": "anthropic/claude-haiku-4-5", "api_base": upstream.root}
+    upstream.reply(text="Let me see.", thinking="Hm.", tool_calls=(OTHER, ASKED))
+    upstream.reply(text="found")
+    async with running(yaml.safe_dump(text)) as gateway:
+        if stream:
+            assert (await heard(gateway)).text == "Let me see.\n\nfound"
+        else:
+            assert (await ask(gateway)).choices[0].message.content == "found"
+    asked, told = upstream.calls[1].body["messages"][-2:]
+    thought, *said = asked["content"]
+    assert (thought["thinking"], thought["signature"]) == ("Hm.", "c2ln")
+    assert [block["type"] for block in said] == ["text", "tool_use", "tool_use"]
+    assert [block["tool_use_id"] for block in told["content"]] == ["toolu_0", "toolu_1"]
+    assert "the needle" in json.dumps(told["content"][1])
+
+
+async def test_recalls_are_counted(config, upstream):
+    text = yaml.safe_load(config())
+    text["plugins"].append("gateway_prometheus")
+    upstream.reply(tool_calls=(ASKED, ASKED))
+    async with running(yaml.safe_dump(text)) as gateway, aiohttp.ClientSession() as http:
+        await ask(gateway)
+        await gateway.gateway.settle()
+        async with http.get(f"{gateway.root}/metrics") as got:
+            lines = (await got.text()).splitlines()
+    assert "thriftgate_recalls_total 2.0" in lines
+    assert not any(line.startswith("thriftgate_retries_total{") for line in lines)
