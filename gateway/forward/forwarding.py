@@ -21,14 +21,12 @@ from gateway.call import Call, Closable, Exchange, Reply
 from gateway.cast import Cast
 from gateway.cooldown import Cooldowns
 from gateway.forward.recalls import Followed, Recalls
+from gateway.forward.rounds import Rounds
 from gateway.forward.streams import (
-    QUIET_SECONDS,
-    STILL_THERE,
     Current,
     check_complete,
     deadline_passed,
     metered,
-    not_a_stream,
     portions,
     too_slow,
     until_first_chunk,
@@ -71,6 +69,7 @@ class Forward:
         self._cooldowns = cooldowns
         self._rules = rules
         self._recalls = recalls
+        self._rounds = Rounds(upstreams, cooldowns, recalls, rules.first_token, self._tell_end)
         self._publish = publish
         self._clock = clock
 
@@ -184,7 +183,7 @@ class Forward:
                 self._cooldowns.succeeded(exchange.deployment)
                 return followed
         current = Current(got.events)
-        return self._replied(call, partial(self._relay_rounds, call, current, (body, gate, held)), current)
+        return self._replied(call, partial(self._rounds.relay, call, current, (body, gate, held)), current)
 
     def _replied(self, call: Call, relay: Callable[..., AsyncGenerator[bytes, None]], upstream: Closable) -> Reply:
         if not self._cast.filters:
@@ -201,84 +200,6 @@ class Forward:
             return Reply(body=got.body)
         exchange.read = after
         return Reply(body=wire.dumps(after.body))
-
-    async def _relay_rounds(
-        self, call: Call, current: Current, begun: tuple[Json, Gate, list[bytes]], *, apart: bool
-    ) -> AsyncGenerator[bytes, None]:
-        """As `_relay`, of streams that may ask for what was left out: each is followed by another one, until one does
-        not. To the caller all of them are one."""
-        body, gate, held = begun
-        exchange = call.exchanges[-1]
-        while True:
-            async with aclosing(self._read_round(exchange, current, gate, held)) as batches:
-                async for batch in batches:
-                    for events in portions(batch, apart=apart):
-                        yield events
-            followed = await self._recalls.after_stream(call, body, gate)
-            if followed is None:
-                break
-            body = followed.body
-            exchange = call.answering = call.go_on(exchange, followed.chars)
-            held = gate.pass_on(await self._open_next(call, exchange, body, current))
-        for events in portions(gate.rest(), apart=apart):
-            yield events
-
-    async def _read_round(
-        self, exchange: Exchange, current: Current, gate: Gate, held: list[bytes]
-    ) -> AsyncGenerator[list[bytes], None]:
-        """What may be shown of one stream, and where that is nothing for long a word that it goes on. Raises as
-        `_relay` does."""
-        meter, clock = exchange.meter, asyncio.get_running_loop().time
-        assert meter is not None  # noqa: S101  # its first chunk was metered
-        spoke = clock()
-        try:
-            async with aclosing(current.events) as batches:
-                yield held
-                async for batch in batches:
-                    told = gate.pass_on(metered(batch, meter))
-                    if not told and clock() - spoke >= QUIET_SECONDS:
-                        told = [STILL_THERE]
-                    spoke = clock() if told else spoke
-                    yield told
-                    if meter.error is not None:
-                        raise wire.stream_error(meter.error)  # counted below like any other fault
-            check_complete(meter)
-        except UpstreamError as error:
-            error.deployment = exchange.deployment.name
-            self._cooldowns.failed(exchange.deployment, error)
-            raise
-        self._cooldowns.succeeded(exchange.deployment)
-
-    async def _open_next(self, call: Call, exchange: Exchange, body: Json, current: Current) -> list[bytes]:
-        """The stream that follows on one that has begun to reach the caller: it is not tried twice. Gives the events up
-        to its first real chunk."""
-        left = call.deadline - asyncio.get_running_loop().time()
-        patience = min(left, self._rules.first_token)
-        try:
-            async with asyncio.timeout(max(0.0, patience)):
-                got = await self._upstreams.call(
-                    exchange.deployment, body, stream=True, timeout=left, request_id=call.id
-                )
-                if not isinstance(got, Streamed):
-                    raise not_a_stream()
-                current.events = got.events
-                exchange.meter = wire.StreamMeter(wants_usage=wire.wants_usage(call.request.body))
-                held = await until_first_chunk(got, exchange.meter)
-        except (UpstreamError, TimeoutError) as failed:
-            error = failed if isinstance(failed, UpstreamError) else too_slow(patience)
-            error.deployment = exchange.deployment.name
-            exchange.fail(error)
-            self._cooldowns.failed(exchange.deployment, error)
-            self._tell_end(call, exchange, will_retry=False)
-            raise error from failed
-        except (asyncio.CancelledError, GeneratorExit):
-            exchange.abort()
-            self._tell_end(call, exchange, will_retry=False)
-            raise
-        exchange.first_token_at = time.monotonic()
-        exchange.succeed()
-        self._tell_end(call, exchange, will_retry=False)
-        return held
 
     def _goes_on(self, call: Call, error: UpstreamError) -> bool:
         """Whether another deployment may be asked after this error."""
@@ -339,7 +260,7 @@ class Forward:
         left = call.deadline - asyncio.get_running_loop().time()
         return wait if wait <= min(_LONGEST_WAIT, left) else None
 
-    def _tell_end(self, call: Call, exchange: Exchange, *, will_retry: bool) -> None:
+    def _tell_end(self, call: Call, exchange: Exchange, *, will_retry: bool = False) -> None:
         attempt = exchange.as_attempt(exchange.usage, cost_usd=None)
         self._publish(AttemptEnded(at=self._clock(), id=call.id, attempt=attempt, will_retry=will_retry))
 

@@ -104,6 +104,24 @@ async def test_short_lines(run, upstream):
     assert record["trimmed_by"] == {"short_lines": 10}
 
 
+async def test_first_lines(run, upstream):
+    bash = {"type": "function", "function": {"name": "bash", "parameters": {"type": "object"}}}
+    call = {"id": "c", "type": "function", "function": {"name": "bash", "arguments": "{}"}}
+    messages = [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": "\n".join(f"row {number}" for number in range(1, 301))},
+    ]
+    async with run("first_lines:FirstLines") as gateway:
+        await ask(gateway, messages=messages, tools=[bash])
+        *shown, mark = upstream.calls[0].body["messages"][2]["content"].split("\n")
+        asked = {"id": mark.split()[1], "lines": "250"}
+        upstream.reply(tool_calls=(("recall", asked),))
+        await ask(gateway, messages=messages, tools=[bash])
+    assert shown[-1] == "row 100"
+    assert upstream.calls[2].body["messages"][-1]["content"].endswith("\n250: row 250")
+
+
 async def test_by_length(run):
     async with run("by_length:ByLength") as gateway:
         await ask(gateway, "x" * 25_000)

@@ -82,6 +82,14 @@ def test_the_three_causes_add_up_to_the_difference(case: Bill) -> None:
     assert saved.total == pytest.approx(saved.baseline_usd - actual, abs=1e-9)
 
 
+@given(bills, st.floats(0, 10))
+def test_recalls_are_paid_for_by_what_was_left_out(case: Bill, dollars: float) -> None:
+    without, saved = savings(case), savings(replace(case, recalls_usd=dollars))
+    assert (saved.routing, saved.cache, saved.baseline_usd) == (without.routing, without.cache, without.baseline_usd)
+    assert saved.context == (None if without.context is None else pytest.approx(without.context - dollars))
+    assert savings(replace(case, recalls_usd=None)).context is None
+
+
 @given(bills)
 def test_what_can_be_known_is_known(case: Bill) -> None:
     saved = savings(case)
