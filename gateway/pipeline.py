@@ -211,7 +211,10 @@ class Pipeline:
         if parts.routing.mode == "observe":
             call.advised = parts.cast.route(request, complexity, view, as_asked)
             return replace(as_asked(), trimmed=False, considered=call.advised.considered)
-        return parts.cast.route(request, complexity, view, as_asked)
+        plan = parts.cast.route(request, complexity, view, as_asked)
+        # While nothing is cut the tool makes the trimmed body the longer one; but a tool that comes and goes would
+        # empty the provider's cache each time.
+        return replace(plan, trimmed=True) if call.recall and not plan.trimmed else plan
 
 
 def completed(call: Call) -> Completed:

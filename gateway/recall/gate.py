@@ -39,7 +39,8 @@ class Gate:
     def _take(self, event: bytes) -> list[bytes]:
         self._events.append(event)
         if not self._head:
-            self._head = _chunk(event) or {}
+            chunk = _chunk(event)  # Azure's first one has no choices, and no id either
+            self._head = chunk if chunk is not None and chunk.get("choices") else {}
         if not self.holding and not self._passed and _CALLS in event and _has_calls(event):
             self.holding = True
         if not self.holding:

@@ -99,6 +99,15 @@ def test_a_second_stream_goes_on_under_the_first_ones_name():
     assert gate.rest() == []
 
 
+def test_a_first_chunk_that_has_no_name_gives_none():
+    gate = Gate({})
+    azure = b'data: {"id":"","created":0,"choices":[],"prompt_filter_results":[]}\n\n'
+    gate.pass_on([azure, ROLE, event({"content": "Let me see."}), *ASKS, END])
+    gate.go_on(gate.message())
+    [told] = gate.pass_on([event({"content": "Here"}, id="second")])
+    assert json.loads(told[6:])["id"] == "first"
+
+
 def test_without_its_recalls_an_answer_keeps_its_other_calls_its_usage_and_its_end():
     gate = Gate({})
     gate.pass_on([ROLE, event(call("recall", '{"id":"a"}')), event(call("bash", "{}", index=1)), END, usage(10)])

@@ -359,12 +359,68 @@ async def test_where_it_is_off_the_prompt_is_as_the_caller_sent_it(config, upstr
 
 
 async def test_the_tool_is_there_from_the_first_request_on(config, upstream):
-    async with running(config()) as gateway:
+    """Also while it makes the prompt longer, and whatever the router thinks of that."""
+    text = yaml.safe_load(config())
+    text["plugins"] += ["gateway_complexity", "gateway_tiers"]
+    async with running(yaml.safe_dump(text)) as gateway:
         for count in (1, 3):
-            await ask(gateway, messages=MESSAGES[:count])
-        first = await gateway.gateway.ledger.recent(2)
+            await ask(gateway, model="auto", messages=MESSAGES[:count])
+        later, first = await gateway.gateway.ledger.recent(2)
     assert [call.body["tools"] for call in upstream.calls] == [[BASH, recall_tool()]] * 2
-    assert all(record["savings"]["total"] is not None for record in first)
+    assert first["tokens_before"] < first["tokens_after"]
+    assert later["tokens_before"] > later["tokens_after"]
+    assert first["savings"]["context"] < 0 < later["savings"]["context"]
+
+
+async def test_calls_that_are_held_back_for_long_are_announced(config, upstream, monkeypatch):
+    monkeypatch.setattr("gateway.forward.streams.QUIET_SECONDS", 0.05)
+    monkeypatch.setattr("gateway.forward.rounds.QUIET_SECONDS", 0.05)
+    upstream.reply(tool_calls=(OTHER,) * 4, gap=0.04)
+    upstream.reply(tool_calls=(OTHER, ASKED), gap=0.04)
+    upstream.reply(text="found")
+    async with running(config()) as gateway, AsyncOpenAI(base_url=gateway.url, api_key="any") as client:
+        how = {"model": "small", "messages": MESSAGES, "tools": [BASH], "stream": True}
+        async with client.chat.completions.with_streaming_response.create(**how) as response:
+            events = (await response.text()).split("\n\n")
+        got = await heard(gateway)
+    assert events.count(": still there") > 1
+    assert len([event for event in events if '"name":"bash"' in event]) == 4
+    assert (got.text, got.calls) == ("found", {})
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_verifiers_and_filters_see_the_answer_and_no_recall(config, upstream, tmp_path, stream):
+    (tmp_path / "looks_of_recall.py").write_text(
+        "from gateway.api import Plugin, StreamFilter, Verdict, Verifier\n"
+        "class Looks(Plugin, Verifier, StreamFilter):\n"
+        "    def verify(self, request, answer):\n"
+        "        assert not answer.tool_calls\n"
+        "        return Verdict('sorry' not in answer.text, 'an apology')\n"
+        "    async def filter(self, chunks, call):\n"
+        "        async for chunk in chunks:\n"
+        "            assert chunk.count(b'data: ') == 1 and b'recall' not in chunk\n"
+        "            yield chunk.replace(b'found', b'FOUND')\n"
+    )
+    text = yaml.safe_load(config())
+    text["plugins"] += ["looks_of_recall:Looks", "gateway_tiers"]
+    upstream.reply(text="Let me see.", tool_calls=(ASKED,))
+    if not stream:
+        upstream.reply(text="sorry")
+        upstream.reply(tool_calls=(ASKED,))
+    upstream.reply(text="found")
+    async with running(yaml.safe_dump(text)) as gateway:
+        if stream:
+            assert (await heard(gateway, model="auto")).text == "Let me see.\n\nFOUND"
+        else:
+            assert (await ask(gateway, model="auto")).choices[0].message.content == "found"
+        record = await record_of(gateway)
+    steps = [("middle", "ok"), ("middle", "ok")]
+    if not stream:
+        steps = [("middle", "ok"), ("middle", "rejected"), ("large", "ok"), ("large", "ok")]
+    assert [(a["deployment"], a["result"]) for a in record["attempts"]] == steps
+    assert record["cost_usd"] == pytest.approx(sum(a["cost_usd"] for a in record["attempts"]))
+    savings = record["savings"]
+    assert savings["total"] is None or savings["total"] == pytest.approx(savings["baseline_usd"] - record["cost_usd"])
 
 
 async def test_no_more_is_recalled_than_the_budget_covers(config, upstream):
