@@ -17,7 +17,7 @@ ROUNDS = 4
 
 _AT_ONCE = 8
 _TOO_MANY = f"Not shown: at most {_AT_ONCE} recalls at once."
-_OFF_LOOP_CHARS = 64 * 1024  # a text up to here is searched in less time than a hand-over to a thread costs others
+_OFF_LOOP_CHARS = 64 * 1024  # a text up to here is read in less time than a hand-over to a thread costs others
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Recalls:
             text = await self._stash.get(call.caller.name, wanted.id)
         if text is None:
             return f"Nothing is kept under the id {wanted.id[:40]!r}: it is none of this conversation's, or too old."
-        if len(text) <= _OFF_LOOP_CHARS:
+        if len(text) <= _OFF_LOOP_CHARS and not wanted.pattern:  # a pattern may take its time
             return shown(text, wanted.lines, wanted.pattern)
         return await asyncio.to_thread(shown, text, wanted.lines, wanted.pattern)
 

@@ -19,7 +19,8 @@ CHARS = 5_700
 _WIDTH = 400  # characters of a line; a longer one is wrapped
 _LEAST_WIDTH = 320
 _LONGEST_PATTERN = 200
-_SECONDS = 0.2  # for all of a text; a plain search of a megabyte takes a third of it
+_LINE_SECONDS = 0.25  # for a wrapped line, which no sensible expression takes a thousandth of
+_SECONDS = 3.0  # for all of a text; a plain search of a megabyte takes a tenth of a second
 _RANGE = re.compile(r"\s*(\d{1,9})?\s*(?:(-|:|,|\.\.+|to)\s*(\d{1,9})?)?\s*")
 
 
@@ -139,7 +140,8 @@ def _matching(rows: list[str], within: range, pattern: str) -> tuple[list[int], 
     if compiled is not None:
         until = time.monotonic() + _SECONDS
         try:
-            return [at for at in within if compiled.search(rows[at], timeout=_left(until))], ""
+            # `concurrent` gives the interpreter free: others go on while this thread searches.
+            return [at for at in within if compiled.search(rows[at], timeout=_left(until), concurrent=True)], ""
         except TimeoutError:
             return _plainly(rows, within, pattern), " (as plain text: the expression takes too long)"
     return _plainly(rows, within, pattern), " (as plain text: it is no regular expression)"
@@ -163,7 +165,7 @@ def _left(until: float) -> float:
     left = until - time.monotonic()
     if left <= 0:
         raise TimeoutError
-    return left
+    return min(left, _LINE_SECONDS)
 
 
 def _lines(count: int) -> str:
