@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway import recall, wire
-from gateway.api import Caller, ChatRequest, Edit, Json, LeftOut, Optimizer, Part, Warmth
+from gateway.api import Caller, ChatRequest, Edit, Json, LeftOut, Optimizer, Part, Warmth, recall_tool
+from gateway.call import RECALL_TOKENS
 from gateway.cast import Seated, check_edits
 
 _ANYONE = Caller("anonymous")
@@ -46,30 +47,37 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """The cuts in the order in which they are made, the body with all of them, and what was left out and can be asked
-    for. `tokens_after` is an estimate of the whole conversation's tokens."""
+    """The cuts in the order in which they are made, what was left out and can be asked for, and the body that would be
+    sent. `tool_tokens` is what the tool to ask with adds, 0 where it is not offered; `tokens_after` estimates the whole
+    conversation's tokens, with the tool's."""
 
     cuts: tuple[Cut, ...]
     stash: tuple[LeftOut, ...]
     body: Json
+    tool_tokens: int
     tokens_after: int
 
     @property
     def tokens_removed(self) -> int:
-        return sum(cut.edit.tokens_removed for cut in self.cuts)
+        """Negative where the tool is more than was cut."""
+        return sum(cut.edit.tokens_removed for cut in self.cuts) - self.tool_tokens
 
 
 def preview(optimizers: Sequence[Seated[Optimizer]], request: ChatRequest, mode: recall.Mode) -> Preview:
     """The cuts of all optimizers, each seeing what the one before left. One that fails is heard of: it raises here what
     it raised, and `ValueError` for an edit that would not be let through."""
     cuts, stash = list[Cut](), dict[str, LeftOut]()
-    call = FirstCall(recall=recall.offered(request, mode))
-    for seat in optimizers if request.hints.optimize else ():
+    seats = optimizers if request.hints.optimize else ()
+    call = FirstCall(recall=bool(seats) and recall.offered(request, mode))
+    for seat in seats:
         proposed = seat.plugin.optimize(request, call)
         check_edits(request, proposed.edits)
         parts = {part.path: part for part in request.parts}
         cuts += [Cut(parts[edit.path], edit) for edit in proposed.edits]
         stash = {left.id: left for left in proposed.stash} | stash
         request = wire.edited(request, proposed.edits)
+    body, tool_tokens = request.body, 0
+    if call.recall:
+        body, tool_tokens = {**body, "tools": [*body["tools"], recall_tool()]}, RECALL_TOKENS
     chars = sum(wire.length(part.text) for part in request.parts)
-    return Preview(tuple(cuts), tuple(stash.values()), request.body, round(chars / _CHARS_PER_TOKEN))
+    return Preview(tuple(cuts), tuple(stash.values()), body, tool_tokens, round(chars / _CHARS_PER_TOKEN) + tool_tokens)

@@ -119,6 +119,8 @@ def _by_transform(found: Preview) -> Table:
         table.add_column(column, justify="right")
     for transform, removed in tokens.most_common():
         table.add_row(escape(transform), str(texts[transform]), f"{removed:,}")
+    if found.tool_tokens:
+        table.add_row("the tool `recall`", "", f"{-found.tool_tokens:,}")
     return table
 
 

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 
 from bench.context.prompt import content_of, layout
 from bench.context.traces import Json
+from gateway.api import RECALL
 from gateway_reduce.marks import identify
 
-RECALL = "recall"
 LONGEST_PATTERN = 200  # characters that the tool takes
 _ID = re.compile(r"recall ([0-9a-f]{12})")
 

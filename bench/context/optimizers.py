@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, cast
 
 from bench.context.traces import Json
-from gateway.api import Caller, CallView, ChatRequest, Host, Warmth
+from gateway.api import Caller, CallView, ChatRequest, Host, Warmth, recall_pays, recall_tool
 from gateway_reduce import Reduce, ReduceSettings
 from gateway_reduce.body import parts_of, with_edits
 
@@ -63,12 +63,15 @@ class Plugin:
         asyncio.run(self._plugin.start())
 
     def send(self, session: str, body: Json, cold_at: int, wanted: frozenset[str] = frozenset()) -> Sent:
-        request = ChatRequest(copy.deepcopy(body), parts_of(body), len(body["messages"]), 0)
-        view: CallView = View(session=session, recall=self._recall, cold_at=cold_at)
+        parts, tools = parts_of(body), body.get("tools") or []
+        recall = self._recall and self._level == "careful" and recall_pays(tools, parts)
+        request = ChatRequest(copy.deepcopy(body), parts, len(body["messages"]), 0)
+        view: CallView = View(session=session, recall=recall, cold_at=cold_at)
         start = time.process_time()
         edits = self._plugin.optimize(request, view).edits
         seconds = time.process_time() - start
-        return Sent(with_edits(body, edits), seconds)
+        changed = with_edits(body, edits)
+        return Sent({**changed, "tools": [*tools, recall_tool()]} if recall else changed, seconds)
 
     def fresh(self) -> Plugin:
         return Plugin(self._level, recall=self._recall)

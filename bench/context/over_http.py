@@ -20,10 +20,11 @@ import aiohttp
 
 from bench.context.anthropic import as_chat
 from bench.context.billing import SMALLEST, STEP, AtBreakpoints, ByItself, Cache
-from bench.context.model import RECALL, recall_for, texts_by_id
+from bench.context.model import recall_for, texts_by_id
 from bench.context.optimizers import Level, Sent
 from bench.context.prompt import Prompt, prompt_of
 from bench.context.traces import Json
+from gateway.api import RECALL
 from gateway.testing import ENV, ScriptedUpstream, tiers_yaml
 from gateway.upstream.scripted_dialects import Counts, Reply
 

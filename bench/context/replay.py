@@ -131,7 +131,10 @@ class Bench:
         if other is not None:
             figures.compared = 1
             figures.deterministic = int(other.send(session, body, cold_at).body == after)
-            figures.idempotent = int(other.send(session, after, cold_at).body == after)
+            given_in = (
+                {**after, "tools": body["tools"]} if "tools" in body else after
+            )  # its own tool would be in the way
+            figures.idempotent = int(other.send(session, given_in, cold_at).body == after)
 
     def _bill(self, figures: Figures, asked: list[Prompt], sent: list[Prompt], more: list[list[Prompt]]) -> None:
         for provider in self._providers:

@@ -14,6 +14,7 @@ from bench.context.traces import Json, Session
 SIZES = (1_000, 10_000, 100_000)  # tokens
 BODIES, ROUNDS = 6, 3
 MEGABYTE = 1_000_000  # characters
+BASH = {"type": "function", "function": {"name": "bash", "parameters": {"type": "object"}}}
 
 
 def times(optimizer: Optimizer, sessions: list[Session]) -> dict[int, dict[str, list[float]]]:
@@ -112,7 +113,7 @@ def _conversation(exchanges: list[tuple[Json, Json]], start: int, size: int) -> 
             messages += pair
             left -= tokens
         if left < size * 0.05:
-            return {"model": "any", "messages": messages}
+            return {"model": "any", "messages": messages, "tools": [BASH]}
     return None
 
 
@@ -120,6 +121,7 @@ def _reading(text: str) -> Json:
     call = {"id": "c0", "type": "function", "function": {"name": "run", "arguments": "{}"}}
     return {
         "model": "any",
+        "tools": [BASH],
         "messages": [
             {"role": "user", "content": "Read it."},
             {"role": "assistant", "content": None, "tool_calls": [call]},

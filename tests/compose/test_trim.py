@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 from rich.console import Console
 
 from gateway import show
+from gateway.call import RECALL_TOKENS
 from gateway.cli import main
 from gateway.testing import ENV, tiers_yaml
 
@@ -55,7 +56,8 @@ def test_each_cut_is_shown_with_its_place_and_a_diff(config):
     assert "    ... 34 more lines" in lines
     assert "    step 20" not in lines
     assert [line.split() for line in lines if line.startswith("terminal")] == [["terminal", "1", str(removed)]]
-    assert f"{removed} of about" in lines[-1]
+    assert "the tool `recall`" in result.stdout
+    assert f"{removed - RECALL_TOKENS} of about" in lines[-1]
     assert "\x1b" not in result.stdout
 
 
@@ -79,7 +81,16 @@ def test_the_trimmed_body_alone_can_be_piped(config):
     trimmed = json.loads(trim(json.dumps(body), "--json").stdout)
     assert trimmed["messages"][2].pop("content").startswith("ok first\nstep 0\n")
     del body["messages"][2]["content"]
-    assert trimmed == body
+    assert [tool["function"]["name"] for tool in trimmed["tools"]] == ["bash", "recall"]
+    assert {**trimmed, "tools": trimmed["tools"][:1]} == body
+
+
+def test_without_the_tool_nothing_can_be_asked_for(config):
+    config.write_text(config.read_text() + "\ncontext:\n  recall: never\n")
+    told = trim(request(LOG)).stdout
+    assert "can be asked for" not in told
+    assert "recall" not in told
+    assert "[left out: " in told
 
 
 def test_nothing_to_cut_is_said(config):
