@@ -19,7 +19,9 @@ LONGEST_RUN = 12  # lines of one kind in a row; of more the first and last are s
 LONGEST_LINE = 300  # characters
 MOST_COMPARED = 400_000_000  # pairs of lines; beyond, the whole text counts as changed
 _STYLES = {"-": "red", "+": "green", " ": "dim"}
-_CONTROLS = {code: 0x2400 + code for code in range(32) if code != 9} | {127: 0x2421}  # shown as signs, not obeyed
+# Shown, not obeyed: as signs, and those that have none by their numbers.
+_CONTROLS: dict[int, int | str] = {code: 0x2400 + code for code in range(32) if code != 9}
+_CONTROLS |= {127: 0x2421} | {code: f"\\x{code:02x}" for code in range(128, 160)}
 
 Line = tuple[str, str]  # "-", "+" or " ", and the text
 

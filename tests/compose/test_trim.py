@@ -149,7 +149,7 @@ def test_a_terminal_gets_colours_and_markup_is_no_markup(config, monkeypatch):
 
 
 def test_any_text_can_be_printed():
-    assert show.printable("a\x00\x1b\x7f\t\ud83d\r") == "a␀␛␡\t\\ud83d␍"
+    assert show.printable("a\x00\x1b\x7f\x9b\t\ud83d\r") == "a␀␛␡\\x9b\t\\ud83d␍"
 
 
 def test_a_diff_of_any_two_texts_holds_both():
