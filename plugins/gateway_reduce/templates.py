@@ -49,7 +49,9 @@ _LOUD = [
 ]
 _NAME = re.compile(rb"[^0]*[A-Za-z]{3}[^0]*")
 _NO_LETTERS = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"))
-_TIMES = (b"00:00:00", b"0:00:00", b"0000000000", b"000000 000000 ", b"0.000000]")
+_TIMES = (b"0:00:00", b"0.000000]")
+_COMPACT = b"000000 000000 "  # date and time, as HDFS writes them
+_EPOCH = re.compile(r"(?<![\w.])1\d{9}(?:\d{3}|\.\d+)?(?![\w.])")  # not an address in memory
 _LEVEL = re.compile(
     rb"[^A-Za-z]*(?:(?:INFO|DEBUG|WARN(?:ING)?|ERROR|TRACE|NOTICE)\b|(?<=\[)(?:info|debug|warn|error)\])"
 )
@@ -88,33 +90,38 @@ def _bytes(text: str) -> bytes:
 def _is_log(lines: list[str]) -> bool:
     """Whether most lines begin with a time or a level, and none of the things that have times too is there."""
     step = max(1, len(lines) // SAMPLED)
-    sample = [_masked(line) for line in lines[:: GLANCE * step] if line]
+    sample = [line for line in lines[:: GLANCE * step] if line]
     if not any(map(_is_entry, sample)):
         return False
-    sample = [_masked(line) for line in lines[::step] if line and not line.isspace()]
+    sample = [line for line in lines[::step] if line and not line.isspace()]
     least = LEAST_TIMED * len(sample)
     if sum(map(_is_entry, sample)) < least:
         return False
-    if sum(row.rstrip().endswith((b",", b";", b"{")) or row.startswith(b"{") for row in sample) >= least:
+    rows = list(map(_masked, sample))
+    if sum(row.rstrip().endswith((b",", b";", b"{")) or row.startswith(b"{") for row in rows) >= least:
         return False  # code, or records in JSON
-    if sum(b" +0000 " in row and row.find(b") ") > 0 for row in sample) >= least:  # git blame
+    if sum(b" +0000 " in row and row.find(b") ") > 0 for row in rows) >= least:  # git blame
         return False
-    return not _is_table(sample)
+    if any("PID" in line and line.rstrip().endswith(("CMD", "COMMAND", "Command")) for line in lines[:8]):
+        return False  # ps, top
+    return not _is_table(rows)
 
 
-def _is_entry(row: bytes) -> bool:
-    head = row[:HEAD]
+def _is_entry(line: str) -> bool:
+    head = _masked(line[:HEAD])
     if _FILE.match(head):
         return False
-    return any(time in head for time in _TIMES) or _LEVEL.match(head) is not None
+    if any(time in head for time in _TIMES) or head.startswith(_COMPACT) or _LEVEL.match(head):
+        return True
+    return b"0000000000" in head and _EPOCH.search(line, 0, HEAD) is not None
 
 
-def _is_table(sample: list[bytes]) -> bool:
+def _is_table(rows: list[bytes]) -> bool:
     """Whether the lines are records of as many fields each, as in CSV or what a database prints."""
     for mark, prose in ((b",", b", "), (b"\t", None), (b";", b"; "), (b" | ", None)):
-        counts = Counter(row.count(mark) - (row.count(prose) if prose else 0) for row in sample)
+        counts = Counter(row.count(mark) - (row.count(prose) if prose else 0) for row in rows)
         fields, times = counts.most_common(1)[0]
-        if fields >= 3 and times >= 0.9 * len(sample):
+        if fields >= 3 and times >= 0.9 * len(rows):
             return True
     return False
 
@@ -151,7 +158,7 @@ def _repeated(text: str, written: list[str]) -> set[int]:
         if left := _droppable(kind, routine):
             shown = written[kind.rows[0][1][0]]
             # What stands between entries may be a document whose every figure matters.
-            if _is_entry(_masked(shown)) or not shown.rstrip().endswith((",", ";", "{", "}", "[", "]", ":")):
+            if _is_entry(shown) or not shown.rstrip().endswith((",", ";", "{", "}", "[", "]", ":")):
                 gone |= left
     return gone.difference(_rare(kinds.all))
 
@@ -173,7 +180,7 @@ def _droppable(kind: _Kind, routine: int) -> set[int]:
     worded = [word for word in kind.words if word.translate(None, _NO_LETTERS)]
     if len(b"".join(worded).translate(None, _NO_LETTERS)) < LEAST_LETTERS:
         return set()
-    if len(worded) == 1 and b"/" in worded[0]:  # a listing with times
+    if worded == kind.words[-1:]:  # times, figures and a name: a listing
         return set()
     left = set(lines[first:-last])
     if len(kind.rows) <= FEW:
