@@ -112,6 +112,8 @@ def fold(text: str) -> str:
 def _kind(line: str) -> str | None:
     """What a line says that goes well, if it does."""
     line = line[:SEEN].strip()
+    if line[10:11] == "T" and line[4:5] == "-":  # the time before each line of a build server's log
+        line = line.partition(" ")[2].lstrip()
     found = _KIND.match(line) if line[:1] in _FIRST else None
     if found is not None:
         kind = found.lastgroup

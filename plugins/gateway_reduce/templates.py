@@ -18,7 +18,8 @@ from gateway_reduce.marks import LEFT_OUT, is_marked
 LEAST_LINES = 12
 SAMPLED = 64  # lines by which a text is judged before it is read as a whole
 GLANCE = 4  # of so many of these one is looked at first
-LEAST_TIMED = 0.5  # share of the lines that are entries of a log
+LEAST_TIMED = 0.5  # share of the lines that are entries of a log, or frames of the stack traces
+LEAST_AMONG_FRAMES = 0.1  # between them
 LEAST_REPEATED = 0.25  # share of the lines that are of a kind that is left out
 LEAST_GAIN = 0.15  # share of the characters that go
 SEEN = 400  # characters of a line by which it is judged
@@ -55,6 +56,7 @@ _EPOCH = re.compile(r"(?<![\w.])1\d{9}(?:\d{3}|\.\d+)?(?![\w.])")  # not an addr
 _LEVEL = re.compile(
     rb"[^A-Za-z]*(?:(?:INFO|DEBUG|WARN(?:ING)?|ERROR|TRACE|NOTICE)\b|(?<=\[)(?:info|debug|warn|error)\])"
 )
+_FRAME = ("at ", 'File "', "Caused by: ", "... ")
 _FILE = re.compile(rb"[-dlbcps](?:[r-][w-][xsStT-]){3}")
 
 
@@ -95,7 +97,9 @@ def _is_log(lines: list[str]) -> bool:
         return False
     sample = [line for line in lines[::step] if line and not line.isspace()]
     least = LEAST_TIMED * len(sample)
-    if sum(map(_is_entry, sample)) < least:
+    entries = sum(map(_is_entry, sample))
+    frames = sum(line.lstrip().startswith(_FRAME) for line in sample)
+    if entries < LEAST_AMONG_FRAMES * len(sample) or entries + frames < least:
         return False
     rows = list(map(_masked, sample))
     if sum(row.rstrip().endswith((b",", b";", b"{")) or row.startswith(b"{") for row in rows) >= least:
@@ -286,10 +290,13 @@ def _with_marks(lines: list[str], gone: set[int]) -> list[str]:
         if sum(map(len, run)) < SHORTEST_RUN:
             out.extend(run)
             continue
-        out.append(f"{LEFT_OUT}{len(run)} line{'s' * (len(run) > 1)}]" if marked else _first_mark(len(run)))
+        out.append(_mark(len(run), explained=marked))
         marked = True
     return out
 
 
-def _first_mark(count: int) -> str:
-    return f"{LEFT_OUT}{count} lines of kinds that stand here with their first {FIRST} lines and their last]"
+def _mark(count: int, *, explained: bool) -> str:
+    lines = f"{LEFT_OUT}{count} line{'s' if count > 1 else ''}"
+    return (
+        f"{lines}]" if explained else f"{lines} of kinds that stand here with their first {FIRST} lines and their last]"
+    )

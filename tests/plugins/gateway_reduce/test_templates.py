@@ -80,6 +80,13 @@ def test_logs_of_many_formats_are_folded(entry):
     assert len(fold(text)) < 0.3 * len(text)
 
 
+def test_a_log_full_of_stack_traces_is_folded():
+    trace = "".join(f"\tat org.example.step{n}(Client.java:{n})\n" for n in range(9))
+    text = "".join(f"2015-10-18 18:01:{n:02d},978 WARN [main] Client: Retrying call {n}\n{trace}" for n in range(60))
+    assert len(fold(text)) < 0.2 * len(text)
+    assert fold(trace * 60) == trace * 60
+
+
 def table(row):
     return "\n".join(row.format(n=n, name=f"name{chr(97 + n % 26)}") for n in range(60))
 
