@@ -19,7 +19,8 @@ SHARED = 0.6  # share of the rows that have one word in a place: it belongs to t
 LONGEST_HEAD = 12  # words
 CANDIDATES = 8  # kinds compared under one key
 
-TRIAL = 2_000  # rows after which a text of which most are kinds of their own is given up
+TRIAL = 2_000  # rows after which a text is given up, where
+MOSTLY_OWN = 0.5  # of the lines read like no other, and of the rows are kinds of their own
 
 # A number, a hexadecimal one, a short name with a number, an id of letters and numbers in turn; and chains of these.
 _PART = rb"(?:0x[0a-fA-F]++|(?=[a-fA-F]*+0)[0a-fA-F]++|[A-Za-z]{1,2}0|[A-Za-z]*+0[A-Za-z]++0[A-Za-z0]*+)(?![A-Za-z0])"
@@ -64,9 +65,10 @@ def rows_of(text: str) -> dict[bytes, list[int]]:
 def kinds_of(rows: dict[bytes, list[int]]) -> list[Kind]:
     """The kinds that rows are of; none where nearly every row is a kind of its own."""
     kinds = _Kinds(rows)
+    few_alike = len(rows) > MOSTLY_OWN * sum(map(len, rows.values()))
     for number, (row, lines) in enumerate(rows.items()):
         kinds.add(row, sorted(lines))
-        if number == TRIAL and len(kinds.all) > TRIAL // 2:
+        if number == TRIAL and few_alike and len(kinds.all) > MOSTLY_OWN * TRIAL:
             return []
     return kinds.joined()
 
