@@ -13,6 +13,7 @@ from typing import NamedTuple
 import xxhash
 
 from gateway.api import LeftOut, Optimized, Part
+from gateway_reduce.blobs import drop_base64
 from gateway_reduce.compaction import compact
 from gateway_reduce.exact import map_strings
 from gateway_reduce.excerpt import excerpt
@@ -149,7 +150,10 @@ class Reduction:
             worked.apply("records", tabulate)
         if as_records and text[:1] in ("{", "[") and text.count("\\n") >= LINES_IN_STRINGS:
             self._inside(worked, id)
-        if not worked.took:
+        if worked.took:
+            if self._rules.runs("base64"):
+                worked.apply("base64", drop_base64)
+        else:
             worked = through_lines(text, self._steps)
             if worked.lossy and recall:
                 worked.text = f"{worked.text}\n{recall_line(id)}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 
 import pytest
@@ -41,6 +43,13 @@ def test_a_commands_output_in_json_is_folded_in_its_place(conversation, recall):
 def test_short_texts_and_broken_documents_stay(conversation):
     for text in (json.dumps({"output": "a\nb\nc\nd\ne\nf\ng"}, separators=(",", ":")), '{"output": "' + "a\\n" * 300):
         assert optimized(conversation(text))[0] == text
+
+
+def test_a_picture_in_a_document_gives_way_to_its_size(conversation):
+    picture = base64.b64encode(hashlib.sha512(b"x").digest() * 40).decode()
+    document = json.loads(optimized(conversation(json.dumps({"name": "a.png", "data": picture}, indent=1)))[0])
+    assert document["name"] == "a.png"
+    assert document["data"].startswith(f"[base64 left out: {len(picture)} characters")
 
 
 def test_a_second_pass_changes_nothing(conversation):
