@@ -10,8 +10,9 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from gateway_reduce.marks import LEFT_OUT, is_marked
+from gateway_reduce.marks import LEFT_OUT
 
+NOUN = "frames of libraries"  # a text that has it was here before
 LEAST_GONE = 2  # frames
 SHORTEST_GONE = 120  # characters
 SEEN = 400  # characters of a line by which it is judged
@@ -52,7 +53,7 @@ class _Frame:
 
 def fold(text: str) -> str:
     """A text with the library frames of its stack traces left out; any other text as it is."""
-    if "\n" not in text or is_marked(text):
+    if "\n" not in text or NOUN in text:
         return text
     readers = list(dict.fromkeys(reader for sign, reader in _READERS if sign in text))
     if not readers:
@@ -67,7 +68,7 @@ def fold(text: str) -> str:
             if sum(map(len, gone)) < SHORTEST_GONE:
                 continue
             indent = gone[0][: len(gone[0]) - len(gone[0].lstrip())]
-            out += [*lines[done:start], f"{indent}{LEFT_OUT}{len(run)} frames of libraries]"]
+            out += [*lines[done:start], f"{indent}{LEFT_OUT}{len(run)} {NOUN}]"]
             done = end
     return "\n".join([*out, *lines[done:]]) if done else text
 

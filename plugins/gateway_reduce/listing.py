@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from gateway_reduce.marks import LEFT_OUT, is_marked
+from gateway_reduce.marks import LEFT_OUT
 
+SAID = "link counts, modes but d, l, x and unusual ones"  # a text that has it was here before
 LEAST_LINES = 6  # fewer are not worth the mark
 
 _LINE = re.compile(
@@ -23,7 +24,7 @@ _BLANKS = re.compile(" +")
 
 def shorten(text: str) -> str:
     """A text with the columns of `ls -l` in it that say least left out; any other text as it is."""
-    if "rw" not in text or text.count("\n") < LEAST_LINES - 1 or is_marked(text):
+    if "rw" not in text or text.count("\n") < LEAST_LINES - 1 or SAID in text:
         return text
     lines = text.split("\n")
     files = {at: found for at, line in enumerate(lines) if (found := _file(line)) is not None}
@@ -34,7 +35,7 @@ def shorten(text: str) -> str:
     for at in neighbours:
         lines[at] = _row(files[at], owner)
     said = _BLANKS.sub(" ", owner)
-    mark = f"{LEFT_OUT}link counts, modes but d, l, x and unusual ones, owner and group where they are {said}]"
+    mark = f"{LEFT_OUT}{SAID}, owner and group where they are {said}]"
     lines.insert(neighbours[0], mark)
     shortened = "\n".join(lines)
     return shortened if len(shortened) < len(text) else text

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from gateway_reduce.marks import LEFT_OUT, is_marked
+from gateway_reduce.marks import LEFT_OUT
 
 LEAST_GONE = 4  # lines; a run with the two that stay is two longer
 SHORTEST_GONE = 80  # characters
@@ -86,7 +86,7 @@ _NAMED = frozenset({"test", "compile"})  # what stands in these lines are names,
 
 def fold(text: str) -> str:
     """Test, build and installation output without the middle of such runs; any other text as it is."""
-    if text.count("\n") < STRIDE or is_marked(text):
+    if text.count("\n") < STRIDE:
         return text
     lines = text.split("\n")
     out: list[str] = []
