@@ -36,7 +36,7 @@ _PACKAGE = (
     r"(?:Collecting|Obtaining|Using cached|Requirement already satisfied:|Preparing metadata|Installing build dep"
     r"|Getting requirements to|Building wheels? for|Created wheel for|Stored in directory:|Attempting uninstall:"
     r"|Found existing installation:|Uninstalling|Successfully uninstalled) "  # pip
-    r"|Downloading (?:https?:|\S+-[\d.]+\S*\.(?:whl|tar|zip))"
+    r"|(?:━|╸|╺)+ |Downloading (?:https?:|\S+-[\d.]+\S*\.(?:whl|tar|zip))"
     r"|npm (?:http fetch|verb|sill|timing|silly|verbose) |➤ YN00(?:13|19|00): │ \S+@|Progress: resolved \d+, "
     r"|(?:Get|Hit|Ign):\d+ |Selecting previously |Preparing to unpack |Unpacking |Setting up |Processing triggers for "
     r"|\(Reading database |(?:Inst|Conf) \S+ \(|update-alternatives: using "  # apt
@@ -56,7 +56,7 @@ _COMPILE = (
 )
 _PROGRESS = (
     r"\d+[KM] [. ,]+ +\d+% |(?:remote: )?(?:Counting|Compressing|Receiving|Resolving|Unpacking|Updating|Writing|"
-    r"Checking out) (?:objects|deltas|files)[: ]|(?:━|╸|╺)+ "
+    r"Checking out) (?:objects|deltas|files)[: ]"
     r"|(?:(?:Down|Up)?[Ll]oading|Extracting|Installing|Fetching|Pulling|Pushing|Building|Copying|Verifying|Progress)\b"
     r"[^%]{0,80}[\d.]+ ?%"
 )

@@ -58,6 +58,19 @@ def test_of_a_run_the_first_and_last_line_stay(kind, line):
     assert fold("\n".join(["start", *lines, "end"])) == "\n".join(["start", lines[0], mark, lines[-1], "end"])
 
 
+def test_a_package_comes_in_three_lines():
+    lines = [
+        line
+        for n in range(9)
+        for line in (
+            f"Collecting package-{n}>=1.{n}",
+            f"  Downloading package_{n}-1.{n}-py3-none-any.whl (126 kB)",
+            "     ━━━━━━━━━━━━━━━━━━━━━━━━━ 126.2/126.2 kB 62.5 MB/s eta 0:00:00",
+        )
+    ]
+    assert fold("\n".join(lines)).split("\n") == [lines[0], f"{LEFT_OUT}25 {NOUNS['package']}]", lines[-1]]
+
+
 @pytest.mark.parametrize(
     "odd",
     [
