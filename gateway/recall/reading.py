@@ -157,7 +157,7 @@ def _compiled(pattern: str) -> Any:
     try:
         re.compile(pattern)
         return regex.compile(pattern, regex.IGNORECASE)
-    except (re.error, regex.error, OverflowError, RecursionError):
+    except (re.error, regex.error, OverflowError, RecursionError, Warning):  # warnings may be set to raise
         return None
 
 

@@ -16,6 +16,7 @@ TEXTS = st.one_of(
     st.lists(st.text(st.characters(codec=None), max_size=900), max_size=60).map("\n".join),
 )
 ASKED = st.one_of(st.none(), st.text(max_size=20), st.integers(), st.lists(st.integers(), max_size=3), st.booleans())
+EXPRESSIONS = st.text("()[]{}*+?|\\^$.-,:<>=!&~#PRabswd019 ", max_size=16)
 
 
 def numbers(answer):
@@ -29,6 +30,11 @@ def test_any_text_asked_for_in_any_way_is_answered_within_bounds(text, lines, pa
     assert answer
     assert len(answer) <= CHARS + 300
     assert shown(text, lines, pattern) == answer
+
+
+@given(TEXTS, EXPRESSIONS)
+def test_any_expression_is_searched_for(text, pattern):
+    assert len(shown(text, pattern=pattern)) <= CHARS + 300
 
 
 @given(TEXTS)
