@@ -10,6 +10,8 @@ from gateway.api import BadRequest, Json, ToolCall, UpstreamError
 from gateway.wire.codec import loads
 from gateway.wire.sse import data_of
 
+_OF_CALLS = ("index", "id", "type", "function", "custom")
+
 
 @dataclass(frozen=True, slots=True)
 class AnswerParts:
@@ -125,15 +127,16 @@ class _Choice:
             return
         index = piece.get("index")
         key = index if isinstance(index, int) else ("whole", len(self._calls))
-        empty = {"id": "", "type": "function", "function": {"name": "", "arguments": ""}}
-        call = self._calls.setdefault(key, empty)
+        kind, fields = ("custom", ("name", "input")) if "custom" in piece else ("function", ("name", "arguments"))
+        call = self._calls.setdefault(key, {"id": "", "type": kind, kind: dict.fromkeys(fields, "")})
         call["id"] = call["id"] or piece.get("id") or ""
-        function = piece.get("function")
-        for field in ("name", "arguments"):
-            text = function.get(field) if isinstance(function, dict) else None
-            call["function"][field] += text if isinstance(text, str) else ""
+        told = piece.get(kind)
+        for field in fields if kind in call else ():
+            text = told.get(field) if isinstance(told, dict) else None
+            call[kind][field] += text if isinstance(text, str) else ""
         # Some providers sign a call, and want that back with it.
-        call.update({name: told for name, told in piece.items() if name not in ("index", *empty) and told is not None})
+        others = {name: value for name, value in piece.items() if name not in _OF_CALLS and value is not None}
+        call.update(others)
 
     def _add_thinking(self, pieces: list[Any]) -> None:
         """Blocks of thought come in pieces, the last of each with its signature, without which it is worth nothing."""

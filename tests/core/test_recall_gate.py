@@ -146,6 +146,16 @@ def test_signed_thoughts_and_calls_go_back_as_they_came():
     assert message["tool_calls"][0]["extra_content"] == {"google": {"thought_signature": "abc"}}
 
 
+def test_free_text_beside_a_recall_goes_back_as_it_came():
+    gate = Gate({})
+    head = {"index": 0, "id": "c", "type": "custom", "custom": {"name": "patch", "input": "*** "}}
+    more = {"index": 0, "custom": {"input": "Begin"}}
+    gate.pass_on([ROLE, event({"tool_calls": [head]}), event({"tool_calls": [more]})])
+    gate.pass_on([event(call("recall", '{"id":"a"}', index=1)), END])
+    patch, _ = gate.message()["tool_calls"]
+    assert patch == {"id": "c", "type": "custom", "custom": {"name": "patch", "input": "*** Begin"}}
+
+
 JUNK = st.one_of(
     st.just(b"data: [DONE]\n\n"),
     st.just(b": nothing\n\n"),
