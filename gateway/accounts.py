@@ -23,9 +23,10 @@ from gateway.api import (
     RoutePlan,
     Savings,
     Unavailable,
+    Untrimmed,
     Usage,
 )
-from gateway.call import RECALL_TOKENS, Call, Exchange
+from gateway.call import Call, Exchange
 from gateway.money import (
     Bill,
     Budgets,
@@ -193,7 +194,7 @@ class Accounts:
             baseline_model=call.asked.price_model,
             tokens_before=sent + removed if sent is not None else None,
             tokens_after=sent,
-            trimmed_by=_by_transform(call) if call.sends_trimmed else {},
+            trimmed_by=wire.by_transform(call.edits) if call.sends_trimmed else {},
             time_to_first_token=first - call.began if first is not None else None,
             overhead=call.exchanges[0].began - call.began if call.exchanges else None,
             budget=call.caller.budget,
@@ -231,10 +232,7 @@ class Accounts:
         assert call.answering is not None  # noqa: S101  # there is a usage
         serving, memory, chars = call.answering.deployment, call.memory, call.prompt_chars
         removed = call.removed_tokens
-        old = 0
-        if call.sends_trimmed:
-            old = sum(edit.tokens_removed for edit in call.edits if edit.message < memory.messages)
-            old -= RECALL_TOKENS if call.recall and memory.messages else 0  # the tool stands before all messages
+        old = call.old_cut if call.sends_trimmed else 0
         marks = call.marks
         tariff = self.catalog.tariff(serving, call.answering.service_tier)
         chain, prompt = call.chain, self._prompt(call, attempts)
@@ -257,6 +255,7 @@ class Accounts:
                 repeated=min(1.0, memory.chars / chars) if chars else 0.0,
                 marked=chars_up_to(call.request, chars, marks.last) / chars if marks and chars else 0.0,
                 marked_seconds=marks.seconds if marks else 0.0,
+                marked_here=call.cache_hints.marks(serving),
                 # A history that got shorter was rewritten by its owner: what that does to the cache is no one's saving.
                 prefix_kept=call.request.messages < memory.messages
                 or old == memory.original_tokens - memory.sent_tokens,
@@ -284,7 +283,8 @@ class Accounts:
             # The rate of what is left of the text, also where the noise was sent with it.
             noise = call.trimmed_tokens - call.removed_tokens
             rate = rate_of(max(0, prompt.input - noise), call.prompt_chars - call.removed_chars)
-        memory = SessionState(
+        memory = replace(
+            self._watched(call, prompt),
             deployment=answering.deployment.name,
             model=answering.deployment.model,
             tier=answering.deployment.tier.value,
@@ -295,11 +295,30 @@ class Accounts:
             original_tokens=record.tokens_before or prompt.input,
             tokens_per_char=rate or call.memory.tokens_per_char,
             output_tokens=call.memory.smoothed_output(usage.output),
+            cold_at=call.cold_at,
         )
         try:
             await self.sessions.remember(call.conversation, memory)
         except Exception:  # isolation: the answer is complete and on record, whatever the memory does
             log.exception("session %s could not be remembered", call.session)
+
+    def _watched(self, call: Call, usage: Usage) -> SessionState:
+        """What the call's report says of how the provider's cache takes trimmed prompts."""
+        memory, answering = call.memory, call.answering
+        assert answering is not None  # noqa: S101  # there is a usage
+        same_beginning = (
+            memory.surely_warm(answering.deployment.name, call.started)
+            and memory.continued_by(call.request, call.prompt_chars)
+            and (call.old_cut if call.sends_trimmed else 0) == memory.original_tokens - memory.sent_tokens
+        )
+        if usage.estimated or not same_beginning:
+            return memory
+        reach = call.cache_reach
+        expected = memory.sent_tokens if reach is None else min(reach, memory.sent_tokens)
+        watched = memory.watched(usage.cached, expected, trimmed=call.sends_trimmed)
+        if watched.untrimmed and not memory.untrimmed:
+            self.publish(Untrimmed(at=self.clock(), id=call.id, reason="cache_misses"))
+        return watched
 
 
 def _cheaper(plan: RoutePlan, fitting: tuple[Deployment, ...]) -> RoutePlan:
@@ -320,10 +339,3 @@ def _total(costs: list[float | None]) -> float | None:
 
 def _less(more: float | None, by: float | None) -> float | None:
     return None if more is None or by is None else more - by
-
-
-def _by_transform(call: Call) -> dict[str, int]:
-    removed: dict[str, int] = {}
-    for edit in call.edits:
-        removed[edit.transform] = removed.get(edit.transform, 0) + edit.tokens_removed
-    return removed

@@ -25,10 +25,12 @@ from gateway.api import (
     UpstreamError,
     Usage,
     Warmth,
+    WhyUntrimmed,
     recall_tool,
 )
+from gateway.cache_hints import NO_HINTS, CacheHints
 from gateway.money import Reservation, read_usage
-from gateway.session import SessionState
+from gateway.session import SessionState, chars_up_to
 
 _NOTHING = Sizes(original=0, trimmed=0, output=0)
 RECALL_CHARS = wire.length(wire.dumps(recall_tool()).decode()) + 1
@@ -142,9 +144,10 @@ class Reply:
 class Call:
     """`started` is Unix time, `began` is `time.monotonic`, `deadline` is the loop's time; all in seconds.
 
-    The request stays as the caller sent it; `edits` lead to the trimmed body. `exchanges` are the upstream calls so
-    far, `answering` the one whose answer the caller gets. `recall`: the model may ask for what was left out of the
-    trimmed body, which is in `stash`; `recalls` is how often it did, in `rounds` answers.
+    The request stays as the caller sent it; `edits` lead to the trimmed body, and `untrimmed` says why that is not
+    sent. `exchanges` are the upstream calls so far, `answering` the one whose answer the caller gets. `recall`: the
+    model may ask for what was left out of the trimmed body, which is in `stash`; `recalls` is how often it did, in
+    `rounds` answers.
     """
 
     id: str
@@ -163,7 +166,9 @@ class Call:
     edits: tuple[Edit, ...] = ()
     stash: tuple[LeftOut, ...] = ()
     trimmed_body: Json | None = None
+    untrimmed: WhyUntrimmed | None = None
     marks: wire.CacheMarks | None = None
+    cache_hints: CacheHints = NO_HINTS
     prompt_chars: int = 0
     removed_chars: int = 0
     sizes: Sizes = _NOTHING
@@ -244,6 +249,10 @@ class Call:
             return self.trimmed_body
         return {**self.trimmed_body, "tools": [*self.trimmed_body["tools"], recall_tool()]}
 
+    def body_for(self, deployment: Deployment) -> Json:
+        """The body for an attempt at `deployment`: the plan's, and what makes this provider cache it."""
+        return self.cache_hints.added_to(self.body_for_upstream, deployment)
+
     @property
     def removed_tokens(self) -> int:
         """Tokens that the body sent lacks against the caller's, less those that the tool adds."""
@@ -253,3 +262,24 @@ class Call:
     def trimmed_tokens(self) -> int:
         """Tokens that the trimmed body lacks, sent or not. Negative where the tool is more than was cut."""
         return sum(edit.tokens_removed for edit in self.edits) - (RECALL_TOKENS if self.recall else 0)
+
+    @property
+    def old_cut(self) -> int:
+        """Those of them that came out of messages which the conversation's previous request had too. The tool stands
+        before all messages."""
+        memory = self.memory
+        cut = sum(edit.tokens_removed for edit in self.edits if edit.message < memory.messages)
+        return cut - (RECALL_TOKENS if self.recall and memory.messages else 0)
+
+    @property
+    def cache_reach(self) -> int | None:
+        """Tokens of the untrimmed body that the caller's marks reach, where they stand still while the conversation
+        goes on; `None` where they move along with it, or there are none."""
+        if self.marks is None or self.marks.last >= self.request.messages - 2:
+            return None
+        return self.tokens_up_to(self.marks.last)
+
+    def tokens_up_to(self, last: int) -> int:
+        """Tokens of the untrimmed body up to and with message `last`, by its share of the characters."""
+        chars = self.prompt_chars
+        return round(chars_up_to(self.request, chars, last) / max(1, chars) * self.sizes.original)

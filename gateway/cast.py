@@ -121,6 +121,7 @@ class Cast:
                         edit,
                         transform=f"{before.transform}+{edit.transform}",
                         tokens_removed=before.tokens_removed + edit.tokens_removed,
+                        split=(*wire.shares(before), *wire.shares(edit)),
                     )
                 edits[edit.path] = edit
             # What the first one saw is nearer to what the caller sent than what a later one did.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gateway import wire
 from gateway.api import Json
 from gateway.call import Call
 
@@ -13,9 +14,6 @@ def explanation(call: Call) -> Json:
     plan, asked = call.plan, call.asked
     first = plan.deployments[0]
     removed = sum(edit.tokens_removed for edit in call.edits)
-    by_transform: dict[str, int] = {}
-    for edit in call.edits:
-        by_transform[edit.transform] = by_transform.get(edit.transform, 0) + edit.tokens_removed
     return {
         "asked": {"model": asked.name, "kind": asked.kind, "compared_with": asked.price_model},
         "session": call.session,
@@ -33,7 +31,7 @@ def explanation(call: Call) -> Json:
             "tokens": call.sizes.original,
             "tokens_trimmed": removed,
             "tokens_sent": call.sizes.trimmed if plan.trimmed else call.sizes.original,
-            "trimmed_by": by_transform,
+            "trimmed_by": wire.by_transform(call.edits),
         },
         "decision": {
             "deployment": first.name,

@@ -35,9 +35,11 @@ from gateway.api import (
     RouteSelected,
     RouteView,
     Routing,
+    Untrimmed,
     UpstreamError,
 )
-from gateway.call import RECALL_CHARS, Call, Reply
+from gateway.cache_hints import NO_HINTS, CacheHints, cache_hints
+from gateway.call import Call, Reply
 from gateway.cast import Cast
 from gateway.cooldown import Cooldowns
 from gateway.deployments import Deployments
@@ -45,8 +47,9 @@ from gateway.explanation import explanation
 from gateway.faithful import faithful_plan
 from gateway.forward import Forward
 from gateway.money import Budgets
-from gateway.session import Sessions, prompt_chars
+from gateway.session import Sessions
 from gateway.state import Stash
+from gateway.trimming import Trimming
 
 log = logging.getLogger("thriftgate.pipeline")
 
@@ -58,6 +61,7 @@ class Parts:
     routing: Routing
     deployments: Deployments
     cast: Cast
+    trimming: Trimming
     forward: Forward
     accounts: Accounts
     budgets: Budgets
@@ -68,6 +72,7 @@ class Parts:
     publish: Callable[[Event], None]
     clock: Callable[[], float]
     request_timeout: float
+    cache_hints: bool = True
 
 
 class Pipeline:
@@ -85,6 +90,8 @@ class Pipeline:
         self.parts.publish(RequestStarted(at=call.started, id=call.id, caller=call.caller.name, session=call.session))
         await self.parts.cast.check(call.request, call)
         complexity, plan = await self._decide(call)
+        if call.untrimmed is not None:
+            self.parts.publish(Untrimmed(at=self.parts.clock(), id=call.id, reason=call.untrimmed))
         self.parts.accounts.reserve(call)
         if call.offers_recall and call.stash:
             self.parts.stash.keep(call.caller.name, call.stash)
@@ -93,10 +100,11 @@ class Pipeline:
 
     async def _decide(self, call: Call) -> tuple[Complexity, RoutePlan]:
         """Trim, score and route."""
-        await self._trim(call)
+        await self.parts.trimming.trim(call)
         call.complexity = complexity = self.parts.cast.score(call.request)
-        call.plan = plan = self._route(call, complexity)
-        return complexity, plan
+        call.plan = self._route(call, complexity)
+        await self.parts.trimming.settle(call)
+        return complexity, call.plan
 
     @asynccontextmanager
     async def call(self, id: str, request: ChatRequest, caller: Caller) -> AsyncGenerator[Call, None]:
@@ -181,21 +189,9 @@ class Pipeline:
         trims = bool(parts.cast.optimizers) and request.hints.optimize and parts.routing.mode != "observe"
         return trims and recall.offered(request, parts.recall)
 
-    async def _trim(self, call: Call) -> None:
-        call.marks = wire.cache_marks(call.request.body)
-        call.prompt_chars = prompt_chars(call.request)
-        if call.request.hints.optimize:
-            optimized, call.trimmed_body = await self.parts.cast.optimize(call.request, call)
-            call.edits, call.stash = optimized.edits, optimized.stash
-        if call.edits:
-            before = {part.path: part.text for part in call.request.parts}
-            call.removed_chars = sum(wire.length(before[edit.path]) - wire.length(edit.text) for edit in call.edits)
-        if call.recall:
-            call.removed_chars -= RECALL_CHARS
-        call.sizes = call.memory.sizes(call.request, call.prompt_chars, call.trimmed_tokens, call.removed_chars)
-
     def _route(self, call: Call, complexity: Complexity) -> RoutePlan:
         parts, request = self.parts, call.request
+        call.cache_hints = self._cache_hints(call)
         view = RouteView(
             asked=call.asked,
             deployments=parts.deployments.active,
@@ -206,6 +202,7 @@ class Pipeline:
             budget=parts.budgets.view(call.caller.budget),
             routing=parts.routing,
             marked=call.marks is not None,
+            marking=call.cache_hints.marked,
         )
         as_asked = partial(faithful_plan, call.asked, view)
         if parts.routing.mode == "observe":
@@ -215,6 +212,18 @@ class Pipeline:
         # While nothing is cut the tool makes the trimmed body the longer one; but a tool that comes and goes would
         # empty the provider's cache each time.
         return replace(plan, trimmed=True) if call.recall and not plan.trimmed else plan
+
+    def _cache_hints(self, call: Call) -> CacheHints:
+        parts = self.parts
+        if not (parts.cache_hints and call.request.hints.optimize) or parts.routing.mode == "observe":
+            return NO_HINTS
+        return cache_hints(
+            call.request,
+            call.session,
+            (*parts.deployments.active, *call.asked.deployments),
+            marked=call.marks is not None,
+            seen=call.memory.deployment is not None,
+        )
 
 
 def completed(call: Call) -> Completed:

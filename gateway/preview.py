@@ -68,7 +68,7 @@ def preview(optimizers: Sequence[Seated[Optimizer]], request: ChatRequest, mode:
     it raised, and `ValueError` for an edit that would not be let through."""
     cuts, stash = list[Cut](), dict[str, LeftOut]()
     seats = optimizers if request.hints.optimize else ()
-    call = FirstCall(recall=bool(seats) and recall.offered(request, mode))
+    call = FirstCall(recall=bool(seats) and recall.offered(request, mode), cold_at=request.messages)
     for seat in seats:
         proposed = seat.plugin.optimize(request, call)
         check_edits(request, proposed.edits)

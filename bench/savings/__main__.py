@@ -42,7 +42,8 @@ def config(scenario: Scenario, upstream: ScriptedUpstream, plugins: list[str]) -
         return {"name": name, "model": MODELS[name], "api_key": "${KEY}", "api_base": base}
 
     tiers = {"weak": {"models": [model(scenario.cheap)]}, "strong": {"models": [model(scenario.asked)]}}
-    return yaml.safe_dump({"tiers": tiers, "plugins": plugins})
+    context = {"cache_hints": bool(plugins)}  # as it was asked for: without what the gateway adds
+    return yaml.safe_dump({"tiers": tiers, "plugins": plugins, "context": context})
 
 
 async def run(scenario: Scenario, count: int, *, as_asked: bool) -> list[Json]:

@@ -21,6 +21,8 @@ from gateway.api.events import (
     RequestStarted,
     RouteSelected,
     TierUpgraded,
+    Untrimmed,
+    WhyUntrimmed,
 )
 from gateway.api.plugin import Host, Ledger, Plugin, Settings, State
 from gateway.api.recall import RECALL, recall_pays, recall_tool
@@ -142,12 +144,14 @@ __all__ = [
     "ToolCall",
     "Unauthorized",
     "Unavailable",
+    "Untrimmed",
     "UpstreamError",
     "UpstreamFault",
     "Usage",
     "Verdict",
     "Verifier",
     "Warmth",
+    "WhyUntrimmed",
     "recall_pays",
     "recall_tool",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from gateway.api.values import Attempt, CallRecord, Complexity, RoutePlan
 
@@ -49,6 +49,21 @@ class TierUpgraded(Event):
     name: ClassVar[str] = "tier.upgraded"
     id: str
     reason: str
+
+
+WhyUntrimmed = Literal["structure", "emptied", "json", "utf8", "longer", "dearer", "cache_misses"]
+"""`structure` to `longer`: the trimmed prompt did not say what the caller's does. `dearer`: it was expected to cost
+more. `cache_misses`: with trimmed prompts the provider's cache did not find what it should have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Untrimmed(Event):
+    """A prompt that an optimizer had trimmed is sent as its caller wrote it; for `cache_misses` all further ones of the
+    conversation."""
+
+    name: ClassVar[str] = "prompt.untrimmed"
+    id: str
+    reason: WhyUntrimmed
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,13 +124,17 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One rewrite of one `Part`: the place, the new text, which transform did it and what it was worth in tokens."""
+    """One rewrite of one `Part`: the place, the new text, which transform did it and what it was worth in tokens.
+
+    Where several did it their names are joined by `+`, and `split` may say what each was worth, in the same order.
+    """
 
     path: Path
     text: str
     transform: str
     message: int
     tokens_removed: int
+    split: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,7 +313,8 @@ class BudgetView:
 class RouteView:
     """Everything a router may look at besides the request and its complexity. `deployments` are the active ones in
     the file's order, `cooling` the names of those that failed lately, `needs` the capabilities the request uses.
-    `marked`: the body says what shall be cached (`cache_control`), without which Claude models cache nothing."""
+    `marked`: the body says what shall be cached (`cache_control`), without which Claude models cache nothing.
+    `marking` names the deployments for which the gateway itself will mark the body."""
 
     asked: Asked
     deployments: tuple[Deployment, ...]
@@ -320,6 +325,7 @@ class RouteView:
     budget: BudgetView
     routing: Routing
     marked: bool = False
+    marking: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

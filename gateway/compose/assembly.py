@@ -38,6 +38,7 @@ from gateway.server.app import new_request_id
 from gateway.server.auth import Auth, KnownKey
 from gateway.session import Sessions
 from gateway.state import Stash, StashLimits, open_state
+from gateway.trimming import Trimming
 from gateway.upstream import Timeouts, Upstreams, local_available
 
 _STOP_SECONDS = 5.0  # for listeners to hear what is left, and for each plugin to stop
@@ -292,6 +293,7 @@ class Gateway:
                 routing=config.routing,
                 deployments=self._deployments,
                 cast=cast,
+                trimming=Trimming(cast, self._catalog),
                 forward=forward,
                 accounts=accounts,
                 budgets=self.budgets,
@@ -302,6 +304,7 @@ class Gateway:
                 publish=self._bus.publish,
                 clock=self._clock,
                 request_timeout=config.server.request_timeout,
+                cache_hints=config.context.cache_hints,
             )
         )
 

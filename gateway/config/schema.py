@@ -175,6 +175,7 @@ class ContextSection(Section):
     recall: Literal["auto", "always", "never"] = "auto"
     stash_hours: Annotated[float, _FromEnv, Field(gt=0, le=8760, allow_inf_nan=False)] = 24.0
     stash_mb: Megabytes = 256.0
+    cache_hints: Flag = True
 
 
 class StateSection(Section):

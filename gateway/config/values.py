@@ -42,11 +42,13 @@ class Server:
 @dataclass(frozen=True, slots=True)
 class Context:
     """Whether the model may ask for what was left out of its prompt, how long that is kept after its last use, and how
-    much of it at most."""
+    much of it at most. `cache_hints`: prompts that their callers do not mark are marked for the provider's cache where
+    that pays."""
 
     recall: Literal["auto", "always", "never"]
     stash_hours: float
     stash_mb: float
+    cache_hints: bool
 
     @property
     def stash_seconds(self) -> float:

@@ -114,7 +114,7 @@ class Forward:
     async def _ask(self, call: Call, deployment: Deployment, *, more: bool) -> Reply:
         """One deployment, asked again once where that may heal, and asked on where it wants what was left out. Raises
         its last `UpstreamError`."""
-        body, tried = call.body_for_upstream, 1
+        body, tried = call.body_for(deployment), 1
         exchange = call.begin(deployment)
         while True:
             try:

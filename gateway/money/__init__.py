@@ -3,6 +3,7 @@
 from gateway.money.budgets import BudgetRule, Budgets, BudgetStatus, Reservation, SpendSource, period_around
 from gateway.money.cost import cost, worst_case
 from gateway.money.ledger import SqliteLedger
+from gateway.money.outlook import Cache, Course, bill, dearer
 from gateway.money.prices import Catalog, ModelFacts
 from gateway.money.record import record_json
 from gateway.money.savings import Bill, savings
@@ -16,7 +17,9 @@ __all__ = [
     "BudgetRule",
     "BudgetStatus",
     "Budgets",
+    "Cache",
     "Catalog",
+    "Course",
     "LedgerError",
     "ModelFacts",
     "OffPeak",
@@ -28,7 +31,9 @@ __all__ = [
     "Tariff",
     "Totals",
     "Window",
+    "bill",
     "cost",
+    "dearer",
     "estimate_usage",
     "period_around",
     "read_usage",

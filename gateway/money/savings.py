@@ -21,8 +21,9 @@ class Bill:
     What was trimmed is split in two: `removed_old` tokens from messages that the conversation's previous request
     had too, `removed_new` from those that came since. `warmth` is how the conversation stood before this call, and
     `repeated` the share of the untrimmed prompt, by characters, that it had then. `marked` is the share that the
-    body itself asks to be cached (`cache_control`), for `marked_seconds`. `prefix_kept`: what was sent begins as
-    the previous request did, byte for byte. `at` is Unix time in seconds.
+    caller's body itself asks to be cached (`cache_control`), for `marked_seconds`; `marked_here`: it asks for
+    nothing, and the gateway did. `prefix_kept`: what was sent begins as the previous request did, byte for byte. `at`
+    is Unix time in seconds.
     """
 
     asked: Tariff | None
@@ -36,6 +37,7 @@ class Bill:
     repeated: float = 0.0
     marked: float = 0.0
     marked_seconds: float = 0.0
+    marked_here: bool = False
     prefix_kept: bool = True
     failed_usd: float | None = 0.0
     recalls_usd: float | None = 0.0
@@ -51,7 +53,10 @@ class Bill:
     @property
     def steady(self) -> bool:
         """Whether the session stays on the model asked for: then the upstream's own report shows what its cache did,
-        and nothing about it has to be guessed."""
+        and nothing about it has to be guessed. Where the gateway set the marks it shows what those did: without them
+        nothing would have been cached."""
+        if self.marked_here:
+            return False
         if self.served_model is None or self.served_model != self.asked_model:
             return False
         if self.usage is None or self.usage.estimated:

@@ -89,8 +89,9 @@ async def _say_last(request: web.Request, response: web.StreamResponse, fault: B
 def _stream_headers(call: Call) -> dict[str, str]:
     assert call.plan is not None  # noqa: S101  # decided before it was forwarded
     assert call.serving is not None  # noqa: S101  # there is an answer
+    tokens = (call.sizes.original, call.sizes.original - call.removed_tokens)
     return {
-        **wire.decision_headers(call.serving, call.plan, call.complexity, max(0, call.removed_tokens)),
+        **wire.decision_headers(call.serving, call.plan, call.complexity, tokens),
         "content-type": "text/event-stream",
         "cache-control": "no-cache",
         "x-request-id": call.id,

@@ -33,6 +33,24 @@ def edited(request: ChatRequest, edits: Iterable[Edit]) -> ChatRequest:
     return replace(request, body=apply(request.body, chosen.values()), parts=parts)
 
 
+def by_transform(edits: Iterable[Edit]) -> dict[str, int]:
+    """Tokens that each transform removed."""
+    removed: dict[str, int] = {}
+    for edit in edits:
+        for name, tokens in zip(edit.transform.split("+"), shares(edit), strict=True):
+            removed[name] = removed.get(name, 0) + tokens
+    return removed
+
+
+def shares(edit: Edit) -> tuple[int, ...]:
+    """What each of an edit's transforms was worth; alike where the edit does not say, the rest to the first."""
+    names = edit.transform.count("+") + 1
+    if len(edit.split) == names:
+        return edit.split
+    even, rest = divmod(edit.tokens_removed, names)
+    return (even + rest, *[even] * (names - 1))
+
+
 def _own(copies: dict[Path, Any], path: Path) -> Any:
     """The container that holds `path`'s last key, copied with all above it unless an earlier edit did that."""
     if not path:

@@ -11,15 +11,16 @@ _LONGEST = 256
 
 
 def decision_headers(
-    deployment: Deployment, plan: RoutePlan, complexity: Complexity | None, tokens_trimmed: int | None
+    deployment: Deployment, plan: RoutePlan, complexity: Complexity | None, tokens: tuple[int, int] | None
 ) -> dict[str, str]:
-    """What is known before the body: which deployment answers, and why."""
+    """What is known before the body: which deployment answers, and why. `tokens` are the prompt's before and after
+    trimming."""
     return _shown(
         model=deployment.name,
         tier=deployment.tier.value,
         complexity=None if complexity is None else f"{complexity.score:.1f}",
         reason=plan.reason,
-        tokens_trimmed=tokens_trimmed,
+        **_tokens(tokens),
     )
 
 
@@ -30,15 +31,21 @@ def money_headers(cost_usd: float | None, saved_usd: float | None) -> dict[str, 
 
 def record_headers(record: CallRecord) -> dict[str, str]:
     """All of them, of a call that is over."""
-    known = record.tokens_before is not None and record.tokens_after is not None
-    trimmed = max(0, (record.tokens_before or 0) - (record.tokens_after or 0)) if known else None
+    before, after = record.tokens_before, record.tokens_after
     return _shown(
         model=record.deployment,
         tier=None if record.tier is None else record.tier.value,
         complexity=None if record.complexity is None else f"{record.complexity.score:.1f}",
         reason=record.reason or None,
-        tokens_trimmed=trimmed,
+        **_tokens(None if before is None or after is None else (before, after)),
     ) | money_headers(record.cost_usd, record.savings.total)
+
+
+def _tokens(tokens: tuple[int, int] | None) -> dict[str, int]:
+    if tokens is None:
+        return {}
+    before, after = tokens
+    return {"tokens_before": before, "tokens_after": after, "tokens_trimmed": max(0, before - after)}
 
 
 def safe_value(text: str) -> str:

@@ -35,6 +35,7 @@ from gateway.api import (
     Settings,
     Surface,
     TierUpgraded,
+    Untrimmed,
 )
 from gateway_prometheus import labels
 from gateway_prometheus.instruments import Instruments
@@ -54,7 +55,7 @@ class Prometheus(Plugin, Listener, Surface):
     """Counts what happens and shows it to Prometheus at /metrics."""
 
     Settings: ClassVar[type[Settings]] = PrometheusSettings
-    events = (RequestEnded, TierUpgraded, DeploymentCooling, PluginFailed, ConfigReloaded)
+    events = (RequestEnded, TierUpgraded, Untrimmed, DeploymentCooling, PluginFailed, ConfigReloaded)
 
     def __init__(self, host: Host, settings: PrometheusSettings) -> None:
         super().__init__(host, settings)
@@ -77,6 +78,8 @@ class Prometheus(Plugin, Listener, Surface):
                 self._count(record)
             case TierUpgraded():
                 self._instruments.escalations.inc()
+            case Untrimmed(reason=reason):
+                self._instruments.untrimmed.labels(labels.one_of(labels.UNTRIMMED, reason)).inc()
             case DeploymentCooling(deployment=name):
                 self._instruments.cooldowns.labels(self._names().label(name)).inc()
             case PluginFailed(plugin=plugin, role=role):
@@ -116,12 +119,19 @@ class Prometheus(Plugin, Listener, Surface):
             into.overhead.observe(record.overhead)
         if record.recalls:
             into.recalls.inc(record.recalls)
-        for transform, tokens in record.trimmed_by.items():
-            _add(into.tokens_trimmed.labels(self._transforms.label(transform)), tokens)
+        self._count_prompt(record)
         for attempt in record.attempts:
             self._count_attempt(attempt, names.label(attempt.deployment))
         if record.usage is not None:
             self._count_savings(record)
+
+    def _count_prompt(self, record: CallRecord) -> None:
+        into = self._instruments
+        for transform, tokens in record.trimmed_by.items():
+            _add(into.tokens_trimmed.labels(self._transforms.label(transform)), tokens)
+        for stage, size in (("before", record.tokens_before), ("after", record.tokens_after)):
+            if size is not None:
+                _add(into.prompt_tokens.labels(stage), size)
 
     def _count_attempt(self, attempt: Attempt, deployment: str) -> None:
         into = self._instruments

@@ -59,6 +59,10 @@ class Instruments:
         self.tokens_trimmed = counter(
             "tokens_trimmed", "Prompt tokens cut before the upstream saw them (estimate).", "transform"
         )
+        self.prompt_tokens = counter(
+            "prompt_tokens", "Prompt tokens of answered calls before and after trimming.", "stage"
+        )
+        self.untrimmed = counter("untrimmed", "Trimmed prompts that were not sent, by reason.", "reason")
         self.cost = counter(
             "cost_usd",
             "Cost of all upstream calls whose price is known; see thriftgate_cost_unknown_total.",

@@ -56,6 +56,7 @@ REFUSALS = frozenset(
         "refused",
     }
 )
+UNTRIMMED = frozenset({"structure", "emptied", "json", "utf8", "longer", "dearer", "cache_misses"})
 _LONGEST = 120
 
 

@@ -32,6 +32,7 @@ class Forecast:
         self._sizes = sizes
         self._output = sizes.output
         self._marked = view.marked
+        self._marking = view.marking
         self._any_warm = warmth.deployment is not None and warmth.sent_tokens >= settings.min_prefix
         grown = max(0, sizes.original - warmth.original_tokens) if warmth.deployment else 0
         self._growth = max(grown, sizes.output)
@@ -76,9 +77,10 @@ class Forecast:
         return (self._sizes.trimmed * price.input + self._sizes.output * price.output) / _MILLION
 
     def _price(self, deployment: Deployment) -> tuple[Price | None, bool]:
-        """What a deployment bills, and whether it caches: Claude models do only what the body marks."""
+        """What a deployment bills, and whether it caches: Claude models do only what the body marks, or what
+        the gateway will mark in it."""
         price = deployment.price
-        if self._marked or "claude" not in deployment.model:
+        if self._marked or "claude" not in deployment.model or deployment.name in self._marking:
             return price, True
         return price and Price(price.input, price.output), False
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gateway import wire
 from gateway.api import ChatRequest, Sizes, Tier, Warmth
-from gateway.session import Sessions, SessionState, max_output, prompt_chars
+from gateway.session import Sessions, SessionState, kept_seconds, max_output, prompt_chars
 from gateway.state import open_state
 
 
@@ -96,7 +96,7 @@ def test_warmth_ages_and_never_runs_backwards():
     assert state.warmth(90.0).age == 0.0
 
 
-async def test_a_session_is_remembered_for_an_hour():
+async def test_a_session_is_remembered_for_a_day():
     now = [1000.0]
     sessions = Sessions(open_state("memory://", lambda: now[0]), lambda: now[0])
     assert await sessions.get("a/b") == SessionState()
@@ -104,5 +104,76 @@ async def test_a_session_is_remembered_for_an_hour():
     await sessions.remember("a/b", state)
     assert await sessions.get("a/b") == state
     assert await sessions.get("a/c") == SessionState()
-    now[0] += 3601
+    now[0] += 86_401
     assert await sessions.get("a/b") == SessionState()
+
+
+def test_a_conversations_cold_point():
+    fresh = SessionState()
+    assert fresh.cold_point(5, now=100.0, kept=300.0) == 5
+    known = SessionState(deployment="d", at=100.0, cold_at=5)
+    assert known.cold_point(9, now=399.0, kept=300.0) == 5
+    assert known.cold_point(9, now=400.0, kept=300.0) == 9
+    assert known.cold_point(4, now=101.0, kept=300.0) == 4
+
+
+@given(st.lists(st.tuples(st.integers(1, 5), st.sampled_from([1.0, 299.0, 300.0, 900.0])), min_size=1, max_size=20))
+def test_a_cold_point_only_grows_while_the_conversation_does(turns):
+    state, messages, now = SessionState(), 0, 0.0
+    for more, pause in turns:
+        messages, now = messages + more, now + pause
+        cold_at = state.cold_point(messages, now, kept=300.0)
+        assert state.cold_at <= cold_at <= messages
+        assert (cold_at == messages) is (state.deployment is None or pause >= 300.0)
+        state = SessionState(deployment="d", at=now, cold_at=cold_at)
+
+
+@pytest.mark.parametrize(
+    ("model", "marks", "seconds"),
+    [
+        ("openai/gpt-5", None, 600.0),
+        ("anthropic/claude-sonnet-4-5", None, 300.0),
+        ("anthropic/claude-sonnet-4-5", wire.CacheMarks(3, 3_600.0), 3_600.0),
+        ("deepseek/deepseek-chat", None, 7_200.0),
+        ("nobody/knows", None, 300.0),
+        (None, None, 300.0),
+    ],
+)
+def test_how_long_a_prompt_is_kept(model, marks, seconds):
+    assert kept_seconds(model, marks) == seconds
+
+
+def watched(*reports, expected=10_000, trimmed=True):
+    state = SessionState()
+    for cached in reports:
+        state = state.watched(cached, expected, trimmed=trimmed)
+    return state
+
+
+@pytest.mark.parametrize(
+    ("reports", "stops"),
+    [
+        ((9_000, 4_999, 4_999), True),
+        ((9_000, 4_999, 5_000, 4_999), False),  # not two in a row
+        ((9_000, 0, 0, 9_000), True),  # for the rest of it
+        ((6_000, 0, 0, 0), False),  # it never was much better
+        ((0, 0, 0, 0), False),  # it never reports any
+    ],
+)
+def test_when_the_cache_does_not_take_trimmed_prompts(reports, stops):
+    assert watched(*reports).untrimmed is stops
+    assert not watched(*reports, trimmed=False).untrimmed
+    assert not watched(*reports, expected=2_000).untrimmed
+
+
+def test_whether_a_request_goes_on_from_the_one_before():
+    first = request("one", "two")
+    state = SessionState(messages=first.messages, chars=prompt_chars(first))
+    for contents, goes_on in (
+        (("one", "two", "three"), True),
+        (("one", "two"), True),
+        (("one", "TWO!", "three"), False),
+        (("one",), False),
+    ):
+        asked = request(*contents)
+        assert state.continued_by(asked, prompt_chars(asked)) is goes_on

@@ -67,6 +67,7 @@ bills = st.builds(
     repeated=st.floats(0, 1),
     marked=st.floats(0, 1),
     marked_seconds=st.sampled_from([0.0, 300.0, 3_600.0]),
+    marked_here=st.booleans(),
     prefix_kept=st.booleans(),
     failed_usd=st.none() | st.floats(0, 10),
 )
@@ -122,6 +123,7 @@ def test_a_session_that_stays_where_it_was_asked_to_go_saves_by_context_alone(ca
         asked_model="gpt",
         served_model="gpt",
         warmth=warmth,
+        marked_here=False,
         prefix_kept=True,
         failed_usd=0.0,
     )
@@ -264,3 +266,25 @@ def test_the_worked_example_of_the_documentation() -> None:
         actual, case.failed_usd, saved.routing, saved.context, saved.cache, saved.total,
     ]  # fmt: skip
     assert figures == {f"${value:.6f}" for value in computed}
+
+
+def test_what_the_gateways_own_marks_save_is_the_caches():
+    usage = Usage(10_000, 500, cached=7_000, cache_write=2_000)
+    told = savings(
+        bill(asked=CLAUDE, asked_model="claude", served=CLAUDE, served_model="claude", usage=usage, marked_here=True)
+    )
+    assert told.baseline_usd == pytest.approx((10_000 * 3 + 500 * 15) / 1e6)
+    assert told.cache == pytest.approx((7_000 * 2.7 - 2_000 * 0.75) / 1e6)
+    assert (told.routing, told.context) == (0.0, 0.0)
+
+
+def test_what_was_trimmed_under_the_gateways_own_marks_is_worth_plain_input():
+    usage = Usage(10_000, 500, cached=7_000, cache_write=2_000)
+    told = savings(
+        bill(
+            asked=CLAUDE, asked_model="claude", served=CLAUDE, served_model="claude",
+            usage=usage, marked_here=True, removed_old=600, removed_new=400,
+        )
+    )  # fmt: skip
+    assert told.context == pytest.approx(1_000 * 3 / 1e6)
+    assert told.baseline_usd == pytest.approx((11_000 * 3 + 500 * 15) / 1e6)

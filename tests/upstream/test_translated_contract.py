@@ -21,7 +21,7 @@ from gateway.api import Usage
 from gateway.money import read_usage
 from gateway.upstream.providers import TRANSLATED
 from gateway.upstream.scripted_dialects import Counts
-from gateway.wire import DONE
+from gateway.wire import DONE, with_cache_marks
 
 PARAMETERS = {
     "type": "object",
@@ -185,6 +185,44 @@ async def test_the_same_request_as_litellms(up, call, target, theirs, model_and_
             if mine.body.get(field) != litellms.body.get(field):
                 unequal.add((name, field))
     assert unequal == ({("unknown", "custom")} if model.startswith("anthropic/") else set())
+
+
+def places_of(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Where marks stand in what was sent."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    found = [path] if isinstance(value, dict) and value.get("cache_control") == SHORT["cache_control"] else []
+    return found + [place for key, child in inside for place in places_of(child, (*path, key))]
+
+
+def unmarked(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: unmarked(child) for name, child in value.items() if name != "cache_control"}
+    return [unmarked(child) for child in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("transport", ["auto", "sdk"])
+async def test_the_marks_that_are_added_come_out_at_the_ends_and_change_nothing_else(
+    up, call, target, transport
+) -> None:
+    claude = target(MODELS[0], transport=transport)
+    for name, body in BODIES.items():
+        if "cache" in name or "caching" in name or name == "empty":
+            continue
+        up.calls.clear()
+        for sent in (body, with_cache_marks(body)):
+            up.reply(text="so")
+            await call(claude, sent, stream=False)
+        plain, marked = (one.body for one in up.calls)
+        assert not places_of(plain), name
+        assert unmarked(marked) == plain, name
+        places = places_of(marked)
+        last = len(marked["messages"]) - 1
+        ends = [("messages", last, "content", len(marked["messages"][last]["content"]) - 1)]
+        if "system" in marked:
+            ends.append(("system", len(marked["system"]) - 1))
+        if name == "pdf":  # a piece that carries none
+            continue
+        assert sorted(places, key=str) == sorted(ends, key=str), name
 
 
 FINISHED = {

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.api import Edit
 from gateway.wire import chat
-from gateway.wire.edits import apply, edited
+from gateway.wire.edits import apply, by_transform, edited, shares
 
 
 def edit(path, text="new"):
@@ -82,3 +82,17 @@ def test_no_edits_no_copy():
 def test_an_edit_where_no_text_stands_is_refused(path):
     with pytest.raises(ValueError, match="edit"):
         apply(request_of(["one"]).body, [edit(path)])
+
+
+def cut_by(transform, tokens, *split):
+    return Edit(("messages", 0), "x", transform, 0, tokens, split)
+
+
+def test_tokens_by_transform():
+    cuts = [cut_by("a", 5), cut_by("a+b", 7), cut_by("b+c", 10, 1, 9), cut_by("c+a+b", 3, 1)]
+    assert by_transform(cuts) == {"a": 5 + 4 + 1, "b": 3 + 1 + 1, "c": 9 + 1}
+
+
+@given(st.lists(st.sampled_from("abc"), min_size=1, max_size=5), st.integers(0, 1_000))
+def test_shares_add_up(names, tokens):
+    assert sum(shares(cut_by("+".join(names), tokens))) == tokens

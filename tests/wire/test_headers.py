@@ -11,11 +11,13 @@ CHEAP = Deployment(name="weak-1", tier=Tier.WEAK, model="openai/m", provider="op
 
 def test_a_decision():
     plan = RoutePlan((CHEAP,), Tier.WEAK, "short question → weak\r\nset-cookie: x")
-    assert decision_headers(CHEAP, plan, Complexity(2.345, "chat"), 12) == {
+    assert decision_headers(CHEAP, plan, Complexity(2.345, "chat"), (112, 100)) == {
         "x-thriftgate-model": "weak-1",
         "x-thriftgate-tier": "weak",
         "x-thriftgate-complexity": "2.3",
         "x-thriftgate-reason": "short question   weak set-cookie: x",
+        "x-thriftgate-tokens-before": "112",
+        "x-thriftgate-tokens-after": "100",
         "x-thriftgate-tokens-trimmed": "12",
     }
 
@@ -68,6 +70,8 @@ def test_a_record():
         "x-thriftgate-tier": "weak",
         "x-thriftgate-complexity": "9.0",
         "x-thriftgate-reason": "fine",
+        "x-thriftgate-tokens-before": "100",
+        "x-thriftgate-tokens-after": "60",
         "x-thriftgate-tokens-trimmed": "40",
         "x-thriftgate-cost-usd": "0.5",
         "x-thriftgate-saved-usd": "1.5",

@@ -29,6 +29,7 @@ from gateway.api import (
     Savings,
     Tier,
     TierUpgraded,
+    Untrimmed,
     Usage,
 )
 from gateway_prometheus import Prometheus, PrometheusSettings
@@ -177,6 +178,8 @@ async def test_other_ends_and_other_events(scrape):
         TierUpgraded(at=1.0, id="r", reason="empty answer"),
         DeploymentCooling(at=1.0, deployment="weak-1", seconds=30.0, reason="429"),
         PluginFailed(at=1.0, plugin="gateway_reduce", role="optimizer", error="ValueError"),
+        Untrimmed(at=1.0, id="r", reason="json"),
+        Untrimmed(at=1.0, id="r", reason="nobody's"),
         ConfigReloaded(at=1.0, problems=()),
         ConfigReloaded(at=1.0, problems=("tiers.yaml:1:1",)),
     )
@@ -189,6 +192,8 @@ async def test_other_ends_and_other_events(scrape):
     assert await scrape.value("escalations_total") == 1
     assert await scrape.value("cooldowns_total", deployment="weak-1") == 1
     assert await scrape.value("plugin_failures_total", plugin="gateway_reduce", role="optimizer") == 1
+    assert await scrape.value("untrimmed_total", reason="json") == 1
+    assert await scrape.value("untrimmed_total", reason="other") == 1
     assert await scrape.value("config_reloads_total", result="ok") == 1
     assert await scrape.value("config_reloads_total", result="failed") == 1
 

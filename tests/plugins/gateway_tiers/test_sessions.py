@@ -33,6 +33,9 @@ def test_claude_caches_only_what_the_body_marks(town_of, make):
     assert expected(marked, "claude") == pytest.approx((9_000 * 0.3 + 1_000 * 3.75 + 100 * 15) / 1e6)
     assert unmarked.deployments[0] is rival
     assert expected(unmarked, "claude") == pytest.approx((10_000 * 3 + 100 * 15) / 1e6)
+    by_the_gateway = town.route(5.0, marking=frozenset({"claude"}), **turn)
+    assert by_the_gateway.deployments[0] is claude
+    assert expected(by_the_gateway, "claude") == expected(marked, "claude")
 
 
 @pytest.mark.parametrize(
