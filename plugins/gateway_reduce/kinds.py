@@ -25,6 +25,7 @@ MOSTLY_OWN = 0.5  # of the lines read like no other, and of the rows are kinds o
 # A number, a hexadecimal one, a short name with a number, an id of letters and numbers in turn; and chains of these.
 _PART = rb"(?:0x[0a-fA-F]++|(?=[a-fA-F]*+0)[0a-fA-F]++|[A-Za-z]{1,2}0|[A-Za-z]*+0[A-Za-z]++0[A-Za-z0]*+)(?![A-Za-z0])"
 _ID = re.compile(rb"(?<![A-Za-z0])-?" + _PART + rb"(?:[-.:+~,/_](?:[a-f]{4}-)*" + _PART + rb")*+")
+_ZEROS = re.compile(b"00+")
 _LOUD = [
     *(b"error", b"warn", b"fail", b"exception", b"traceback", b"fatal", b"panic", b"denied", b"refused", b"timeout"),
     *(b"timed out", b"killed", b"critical", b"severe", b"abort", b"alert", b"emerg", b"corrupt", b"invalid", b"cannot"),
@@ -45,10 +46,15 @@ def _digitless(text: str) -> list[bytes]:
     for sign in (b'" ', b"status: ", b"status="):  # a failed request is loud though it is a number only
         for digit in (b"4", b"5"):
             raw = raw.replace(sign + digit, sign + b"error " + digit)
-    raw = raw.translate(DIGITS)
-    while b"00" in raw:
-        raw = raw.replace(b"0000", b"0").replace(b"00", b"0")
-    return raw.split(b"\n")
+    return _ZEROS.sub(b"0", raw.translate(DIGITS)).split(b"\n")
+
+
+class _Masked(dict[bytes, bytes]):
+    """Words without their ids, each looked at once: the same ones come again in nearly every line."""
+
+    def __missing__(self, word: bytes) -> bytes:
+        masked = self[word] = _ID.sub(b"0", word) if b"0" in word else word
+        return masked
 
 
 def rows_of(text: str) -> dict[bytes, list[int]]:
@@ -56,9 +62,11 @@ def rows_of(text: str) -> dict[bytes, list[int]]:
     numbered: dict[bytes, list[int]] = {}
     for at, row in enumerate(_digitless(text)):
         numbered.setdefault(row, []).append(at)
+    known = _Masked()
     rows: dict[bytes, list[int]] = {}
     for row, lines in numbered.items():
-        rows.setdefault(_ID.sub(b"0", row), []).extend(lines)
+        masked = b" ".join([known[word] for word in row.split()])
+        rows.setdefault(masked, []).extend(lines)
     return rows
 
 
