@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_right
+from collections.abc import Sequence
 from typing import Any
 
 from gateway.api import Part
 from gateway_reduce.excerpt import names_in
+from gateway_reduce.passages import SHORTEST_PROSE, letters, sentences
 
 SHORTEST_SEED = 4  # characters: braces and blank lines stand everywhere and say nothing about where a block begins
 SHORTEST_TAILED = 200  # characters of a line whose end alone may be pointed to
@@ -28,9 +30,10 @@ class History:
     def __init__(self) -> None:
         self.lines: list[str | None] = []  # `None` ends a source, so that no run of lines crosses into the next
         self.characters = 0
-        self._earlier: list[int] = []  # for each line the place of the same line before it, -1 where there is none
-        self._last: dict[str, int] = {}
+        self.last: dict[str, int] = {}  # the place where a line stood last
+        self._earlier: dict[int, int] = {}  # for a place, where the same line stood before
         self._tails: dict[str, int] = {}
+        self._sentences: dict[int, int] = {}  # the hash of a sentence's letters -> the line it stands in
         self._starts: list[int] = []
         self._names: list[str] = []
         self._whole: dict[str, str] = {}
@@ -50,40 +53,60 @@ class History:
     def open(self, name: str) -> None:
         """Begin a new source of lines; `name` is how a pointer speaks of it."""
         self.lines.append(None)
-        self._earlier.append(-1)
         self._starts.append(len(self.lines))
         self._names.append(name)
 
-    def show(self, line: str) -> None:
-        """Add a line the model sees to the source opened last."""
-        place = len(self.lines)
-        self.lines.append(line)
-        self.characters += len(line) + 1
-        if len(line) < SHORTEST_SEED:
-            self._earlier.append(-1)
-            return
-        self._earlier.append(self._last.get(line, -1))
-        self._last[line] = place
+    def show(self, lines: Sequence[str]) -> None:
+        """Add lines the model sees to the source opened last."""
+        self.note(lines, len(self.lines))
+        self.lines.extend(lines)
+
+    def note(self, lines: Sequence[str], place: int) -> None:
+        """Index lines that stand, or will stand, from `place` on."""
+        last, earlier = self.last, self._earlier
+        size = len(lines)
+        for at, line in enumerate(lines, place):
+            length = len(line)
+            if length >= SHORTEST_SEED:
+                size += length
+                before = last.get(line)
+                if before is not None:
+                    earlier[at] = before
+                last[line] = at
+                if length >= SHORTEST_PROSE:
+                    self._note_long(line, at)
+        self.characters += size
+
+    def _note_long(self, line: str, place: int) -> None:
         if len(line) >= SHORTEST_TAILED:
             self._tails[line[-TAIL:]] = place
+        for sentence in sentences(line):
+            self._sentences[letters(sentence)] = place
 
     def hide(self) -> None:
         """Say that something stands here which no later line may be compared with."""
         self.lines.append(None)
-        self._earlier.append(-1)
 
     def places(self, line: str) -> list[int]:
         """Where the line stood before, the latest first."""
         found: list[int] = []
-        place = self._last.get(line, -1)
-        while place >= 0 and len(found) < NEAREST:
+        place = self.last.get(line)
+        while place is not None and len(found) < NEAREST:
             found.append(place)
-            place = self._earlier[place]
+            place = self._earlier.get(place)
         return found
 
     def same_tail(self, line: str) -> int | None:
         """Where the latest long line stood that ends as this one does."""
         return self._tails.get(line[-TAIL:]) if len(line) >= SHORTEST_TAILED else None
+
+    def same_sentence(self, line: str) -> tuple[str, int] | None:
+        """The first sentence of a line whose letters were shown before, and the place of the line they stand in."""
+        for sentence in sentences(line):
+            place = self._sentences.get(letters(sentence))
+            if place is not None:
+                return sentence, place
+        return None
 
     def name_at(self, place: int) -> str:
         at = bisect_right(self._starts, place) - 1
@@ -133,8 +156,7 @@ class History:
                 self._json_files.add(part.call_id)
         for text in texts:
             self.open(self.name_of(part))
-            for line in text.split("\n"):
-                self.show(line)
+            self.show(text.split("\n"))
 
 
 def _plain(name: str | None) -> str | None:

@@ -12,12 +12,14 @@ import orjson
 
 from gateway_reduce.history import SHORTEST_SEED, SHORTEST_TAILED, History
 from gateway_reduce.marks import POINTER
+from gateway_reduce.passages import SHORTEST_PROSE, paragraph, shared_run
 from gateway_reduce.tokens import Tokens
 
 LEAST_CHARACTERS = 60  # of a run of lines, before its tokens are counted at all
 LEAST_GAIN = 16  # tokens a pointer has to save
 ANCHOR = 32  # characters quoted of the first line
 LONGEST_CLOSING = 12  # lines
+MOST_IN_VAIN = 100  # passages of one result that are compared without being the same
 
 _FIXED = "\n"  # stands for a line that may not be replaced; no line is equal to it
 _CLOSING_MARK = re.compile(r"\[above: the same \d+ closing lines as the result before\]")
@@ -36,8 +38,8 @@ def same_result(history: History, tokens: Tokens, text: str) -> tuple[str, int] 
 
 
 def is_mark(line: str) -> bool:
-    """Whether a line is a pointer or ends in one."""
-    return line.endswith("]") and POINTER in line
+    """Whether a line is a pointer or holds one."""
+    return POINTER in line
 
 
 def closing_lines(text: str) -> list[str]:
@@ -65,6 +67,7 @@ class Pointing:
             self._lines[0] = self._lines[-1] = _FIXED
         self._end = len(self._lines)  # where the closing lines begin that the result before has too
         self._out: list[str] = []
+        self._in_vain = 0
         self.removed = 0
 
     def rewrite(self) -> str:
@@ -72,21 +75,46 @@ class Pointing:
         lines = self._lines
         self._end = len(lines) - self._shared_closing()
         at = 0
-        while at < self._end:
+        while (at := self._new_lines(at)) < self._end:
             if lines[at] == _FIXED:
                 at += self._point(1, self._written[at])
             else:
-                at += self._same_line(at) or self._block(at) or self._tail(at) or self._keep(at, 1)
+                at += self._same_line(at) or self._block(at) or self._tail(at) or self._passage(at) or self._keep(at, 1)
         if at < len(lines):
             self._replace(at, len(lines) - at, _closing_mark(len(lines) - at))
         if not _CLOSING_MARK.fullmatch(self._written[-1]):
             self._history.closing = lines[-LONGEST_CLOSING:]
         return self._break.join(self._out)
 
+    def _new_lines(self, at: int) -> int:
+        """Keep the lines from `at` on that are plainly new, and say where that ends. Most lines are, so this is short:
+        it stops at a line that stood before, a long one, a fixed one, and one that stands twice."""
+        lines, end, start = self._lines, self._end, at
+        last = self._history.last
+        ahead = len(self._history.lines) - at
+        before = None
+        while at < end:
+            line = lines[at]
+            length = len(line)
+            if length < SHORTEST_SEED:
+                if line == _FIXED or (line == before and line):
+                    break
+            elif length >= SHORTEST_PROSE or line in last:
+                break
+            else:
+                last[line] = at + ahead
+            before = line
+            at += 1
+        if at > start:
+            new = lines[start:at]
+            self._history.lines += new
+            self._history.characters += sum(map(len, new)) + len(new)
+            self._out += self._written[start:at]
+        return at
+
     def _keep(self, at: int, count: int) -> int:
-        for place in range(at, at + count):
-            self._out.append(self._written[place])
-            self._history.show(self._lines[place])
+        self._out += self._written[at : at + count]
+        self._history.show(self._lines[at : at + count])
         return count
 
     def _point(self, count: int, mark: str) -> int:
@@ -121,11 +149,12 @@ class Pointing:
         line, upto = self._lines[at], at + 1
         while upto < self._end and self._lines[upto] == line:
             upto += 1
-        times = upto - at - 1
+        kept = 0 if at and self._history.lines[-1] == line else 1  # the line before may be the first of them
+        times = upto - at - kept
         if times < 2 or times * (len(line) + 1) < LEAST_CHARACTERS:
             return 0
-        self._keep(at, 1)
-        return 1 + self._replace(at + 1, times, f"[above: that line {times} times more]")
+        self._keep(at, kept)
+        return kept + self._replace(at + kept, times, f"[above: that line {times} times more]")
 
     def _block(self, at: int) -> int:
         """Replace the longest run of lines from `at` on that was shown before; 0 where none is long enough."""
@@ -175,6 +204,27 @@ class Pointing:
             return 0
         self.removed += gain
         return self._point(1, kept + mark)
+
+    def _passage(self, at: int) -> int:
+        """Replace prose that was shown before in other lines or under another heading."""
+        line = self._lines[at]
+        if self._quoted or len(line) < SHORTEST_PROSE or line in self._history.last or self._in_vain >= MOST_IN_VAIN:
+            return 0
+        found = self._history.same_sentence(line)
+        if found is None:
+            return 0
+        sentence, place = found
+        self._in_vain += 1
+        run = shared_run(paragraph(self._lines, at), sentence, self._history.lines, place)
+        if run is None:
+            return 0
+        after = f"{run.before}[above: on as in {self._history.name_at(place)} {run.where}]{run.behind}"
+        gain = self._gain(at, run.lines, after)
+        if gain < LEAST_GAIN:
+            return 0
+        self._in_vain -= 1
+        self.removed += gain
+        return self._point(run.lines, after)
 
     def _from(self, line: str) -> str:
         """The words a place begins with; inside a JSON document only as far as nothing has to be escaped."""
