@@ -131,6 +131,8 @@ class Stash:
         pruned, more = float("-inf"), True
         while more:
             batch, more = self._next_batch()
+            if not batch:
+                break
             try:
                 self._do(file, batch)
                 now = self._clock()

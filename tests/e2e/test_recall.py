@@ -328,6 +328,13 @@ async def test_what_was_left_out_outlives_the_gateway(config, upstream, tmp_path
     assert (tmp_path / "own-stash.db").stat().st_mode & 0o777 == 0o600
 
 
+async def test_where_it_is_never_allowed_nothing_is_kept(config, upstream, tmp_path):
+    text = config(ledger={"url": f"sqlite:///{tmp_path}/own.db"}, context={"recall": "never"})
+    async with running(text) as gateway:
+        await ask(gateway)
+    assert not (tmp_path / "own-stash.db").exists()
+
+
 async def test_a_lost_store_fails_no_request(config, upstream, tmp_path):
     (tmp_path / "own-stash.db").mkdir()
     async with running(config(ledger={"url": f"sqlite:///{tmp_path}/own.db"})) as gateway:
