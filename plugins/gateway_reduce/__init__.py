@@ -31,7 +31,7 @@ __all__ = ["Reduce", "ReduceSettings", "optimize_body", "optimize_body_lossless"
 
 Level = Literal["lossless", "careful"]
 Transform = Literal[
-    "records", "templates", "diffs", "terminal", "runs", "frames", "base64", "stash", "repeats", "compaction"
+    "records", "templates", "diffs", "terminal", "runs", "frames", "listing", "base64", "stash", "repeats", "compaction"
 ]
 ALL: tuple[Transform, ...] = Transform.__args__  # type: ignore[attr-defined]  # what a Literal holds
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from gateway_reduce import diffs, frames, runs, templates
+from gateway_reduce import diffs, frames, listing, runs, templates
 from gateway_reduce.blobs import drop_base64
 from gateway_reduce.terminal import clean
 
@@ -27,6 +27,7 @@ LINE_STEPS = (
     Step("terminal", clean, lossy=False),
     Step("runs", runs.fold, lossy=True),
     Step("frames", frames.fold, lossy=True),
+    Step("listing", listing.shorten, lossy=True),
     Step("base64", drop_base64, lossy=False),
 )
 LOSSY = frozenset(step.name for step in LINE_STEPS if step.lossy)
