@@ -10,9 +10,11 @@ from contextlib import asynccontextmanager
 import aiohttp
 import openai
 import pytest
+import yaml
 from openai import AsyncOpenAI
 
 from gateway.testing import tiers_yaml
+from gateway.upstream.scripted_dialects import Counts
 
 AS_ASKED = {"x-thriftgate-route": "off"}
 ERRORS = {
@@ -189,6 +191,41 @@ async def test_an_agents_day_in_the_real_process(upstream, tmp_path):
             assert status == 200, label
             assert record["outcome"]["kind"] == ("failed" if label == "error" else "completed")
             assert (record["cost_usd"] > 0) is (label != "error")
+
+
+async def test_claude_caches_an_agents_prompt_that_nobody_marked(upstream, tmp_path):
+    """Trimmed, marked, sent, recorded and counted by the real process."""
+    config = tmp_path / "tiers.yaml"
+    text = yaml.safe_load(tiers_yaml(upstream.url, plugins=["gateway_reduce", "gateway_prometheus"]))
+    [model] = text["tiers"]["base"]["models"]
+    price = {"input": 3.0, "output": 15.0, "cache_read": 0.3, "cache_write": 3.75}
+    model |= {"model": "anthropic/claude-sonnet-4-5", "api_base": upstream.root, "price": price}
+    config.write_text(yaml.safe_dump(text))
+    tool = {"type": "function", "function": {"name": "read", "parameters": {"type": "object"}}}
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Read it."}]
+    noise = "\x1b[32mok\x1b[0m, as all the lines before it\n" * 300
+    async with serving(config) as process:
+        await process.ready()
+        async with process.client() as client:
+            for turn, usage in enumerate((Counts(5_000, 10, 0, 4_990), Counts(6_000, 10, 4_990, 1_000))):
+                call = {"id": f"c{turn}", "type": "function", "function": {"name": "read", "arguments": "{}"}}
+                messages.append({"role": "assistant", "content": None, "tool_calls": [call]})
+                messages.append({"role": "tool", "tool_call_id": call["id"], "content": noise})
+                upstream.reply(text="go on", usage=usage)
+                raw = await client.chat.completions.with_raw_response.create(
+                    model="middle", messages=messages, tools=[tool]
+                )
+                sent = upstream.calls[-1].body
+                assert sent["system"][-1]["cache_control"] == {"type": "ephemeral"}
+                assert sent["messages"][-1]["content"][-1]["cache_control"] == {"type": "ephemeral"}
+                assert upstream.calls[-1].raw.count(b"cache_control") == 2
+        before, after = (int(raw.headers[f"x-thriftgate-tokens-{name}"]) for name in ("before", "after"))
+        assert before > after == 6_000
+        _, record = await process.get(f"/v1/requests/{raw.headers['x-request-id']}")
+        assert record["savings"]["cache"] == pytest.approx((4_990 * 2.7 - 1_000 * 0.75) / 1e6)
+        async with aiohttp.ClientSession() as http, http.get(f"{process.root}/metrics") as got:
+            counted = await got.text()
+    assert 'thriftgate_prompt_tokens_total{stage="after"} 11000.0' in counted
 
 
 async def test_a_killed_process_has_every_acknowledged_call_on_record(upstream, tmp_path):

@@ -284,6 +284,18 @@ async def test_a_body_that_would_cost_more_is_not_sent(upstream, own, router):
     assert record["tokens_before"] == record["tokens_after"]
 
 
+async def test_what_costs_more_is_sent_where_only_that_fits_the_window(upstream, own):
+    text = yaml.safe_load(config(upstream, plugins=own("Cut")))
+    text["tiers"]["base"]["models"][0]["context_window"] = 20_500
+    long = [{"role": "user", "content": "word " * 20_000}]
+    async with running(yaml.safe_dump(text)) as gateway:
+        upstream.reply(text="a", usage=Counts(20_500, 10))
+        await ask(gateway, [*turn(1, "a short result"), *long], {"x-thriftgate-optimize": "off"})
+        await ask(gateway, [*turn(1, "a short result"), *long, {"role": "user", "content": "go on"}])
+    [result] = [one["content"] for one in upstream.calls[-1].body["messages"] if one["role"] == "tool"]
+    assert result == "short"
+
+
 @pytest.mark.parametrize(
     ("name", "result", "reason"),
     [

@@ -19,7 +19,7 @@ import pytest
 
 from gateway.api import Usage
 from gateway.money import read_usage
-from gateway.upstream.providers import TRANSLATED
+from gateway.upstream.providers import TRANSLATED, provider_class
 from gateway.upstream.scripted_dialects import Counts
 from gateway.wire import DONE, with_cache_marks
 
@@ -223,6 +223,38 @@ async def test_the_marks_that_are_added_come_out_at_the_ends_and_change_nothing_
         if name == "pdf":  # a piece that carries none
             continue
         assert sorted(places, key=str) == sorted(ends, key=str), name
+
+
+@pytest.mark.parametrize(
+    ("provider", "model"),
+    [
+        ("azure_ai", "claude-sonnet-4-5"),
+        ("bedrock", "anthropic.claude-sonnet-4-5-20250929-v1:0"),
+        ("vertex_ai", "claude-sonnet-4-5"),
+    ],
+)
+def test_the_sdk_carries_the_marks_to_others_that_serve_claude(litellm, provider, model) -> None:
+    """Two of them, and nothing else changes. Bedrock says them in its own words."""
+    config = provider_class(litellm, provider, model)
+
+    def sent(body: dict[str, Any]) -> Any:
+        params = config.map_openai_params(
+            {"tools": deepcopy(body.get("tools", [])), "max_tokens": 9}, {}, model, drop_params=True
+        )
+        return config.transform_request(
+            model=model,
+            messages=deepcopy(body["messages"]),
+            optional_params={**params, "is_vertex_request": False},
+            litellm_params={},
+            headers={},
+        )
+
+    for name in ("plain", "tool loop", "parallel", "image"):
+        body = {**BODIES[name], "messages": [SYSTEM, *BODIES[name]["messages"]]}
+        marked = orjson.dumps(sent(with_cache_marks(body))).decode()
+        point = '{"cachePoint":{"type":"default"}}' if provider == "bedrock" else '"cache_control":{"type":"ephemeral"}'
+        assert marked.count(point) == 2, name
+        assert marked.replace(f",{point}", "") == orjson.dumps(sent(body)).decode(), name
 
 
 FINISHED = {
