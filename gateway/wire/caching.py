@@ -19,12 +19,12 @@ def with_cache_marks(body: Json) -> Json:
     a list. So a message
     that has lost its mark in the next request still reads the same, and what is cached stays the beginning.
     """
-    messages = body["messages"]
+    messages = list(body["messages"])
     begin = next((at for at, one in enumerate(messages) if one["role"] not in _SYSTEM), len(messages))
-    places = {_last(messages, 0, begin), _last(messages, begin, len(messages))} - {None}
-    if not places:
-        return body
-    return {**body, "messages": [_marked(one) if at in places else one for at, one in enumerate(messages)]}
+    places = [at for at in (_last(messages, 0, begin), _last(messages, begin, len(messages))) if at is not None]
+    for at in places:
+        messages[at] = _marked(messages[at])
+    return {**body, "messages": messages} if places else body
 
 
 def with_cache_key(body: Json, key: str) -> Json:

@@ -197,6 +197,20 @@ async def test_what_our_marks_save_counts_as_cache(upstream):
     assert second["savings"]["total"] == pytest.approx(second["savings"]["baseline_usd"] - second["cost_usd"])
 
 
+@pytest.mark.parametrize("plugins", [[], ["gateway_reduce"]])
+async def test_claudes_tools_are_the_same_turn_after_turn(upstream, plugins):
+    tools = [
+        {"type": "function", "function": {"name": name, "parameters": {"type": "object", "properties": {}}}}
+        for name in ("read_z", "read_a")
+    ]
+    async with running(config(upstream, claude=["middle"], plugins=plugins)) as gateway:
+        for number in range(3):
+            await ask(gateway, turn(number), tools=tools)
+    sent = [json.dumps(call.body["tools"]) for call in upstream.calls]
+    assert sent[0] == sent[1] == sent[2]
+    assert [tool["name"] for tool in json.loads(sent[0])][:2] == ["read_z", "read_a"]
+
+
 async def test_tools_are_sent_in_the_same_bytes_turn_after_turn(upstream):
     tools = [{"type": "function", "function": {"name": name, "parameters": {"b": 1, "a": 2}}} for name in ("z", "a")]
     async with running(config(upstream)) as gateway:
