@@ -10,6 +10,7 @@ from typing import Any
 
 from gateway.api import Part
 from gateway_reduce.excerpt import names_in
+from gateway_reduce.numbered import SHORTEST_BARE, parted
 from gateway_reduce.passages import SHORTEST_PROSE, letters, sentences
 
 SHORTEST_SEED = 4  # characters: braces and blank lines stand everywhere and say nothing about where a block begins
@@ -33,6 +34,7 @@ class History:
         self.last: dict[str, int] = {}  # the place where a line stood last
         self._earlier: dict[int, int] = {}  # for a place, where the same line stood before
         self._tails: dict[str, int] = {}
+        self.numbered: dict[str, int] = {}  # the place where a line stood last with a number before it
         self._sentences: dict[int, int] = {}  # the hash of a sentence's letters -> the line it stands in
         self._starts: list[int] = []
         self._names: list[str] = []
@@ -76,6 +78,13 @@ class History:
                 if length >= SHORTEST_PROSE:
                     self._note_long(line, at)
         self.characters += size
+
+    def note_numbered(self, place: int) -> None:
+        """Index the lines from `place` on that carry a number by what stands behind it."""
+        numbered = self.numbered
+        for at, line in enumerate(self.lines[place:], place):
+            if (known := parted(line)) and len(known[1]) >= SHORTEST_BARE:
+                numbered[known[1]] = at
 
     def _note_long(self, line: str, place: int) -> None:
         if len(line) >= SHORTEST_TAILED:

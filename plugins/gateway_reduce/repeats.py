@@ -12,6 +12,7 @@ import orjson
 
 from gateway_reduce.history import SHORTEST_SEED, SHORTEST_TAILED, History
 from gateway_reduce.marks import POINTER
+from gateway_reduce.numbered import LEAST_LINES, NUMBER, SHORTEST_BARE, numbers, parted, same_lines
 from gateway_reduce.passages import SHORTEST_PROSE, paragraph, shared_run
 from gateway_reduce.tokens import Tokens
 
@@ -24,7 +25,6 @@ MOST_IN_VAIN = 100  # passages of one result that are compared without being the
 _FIXED = "\n"  # stands for a line that may not be replaced; no line is equal to it
 _CLOSING_MARK = re.compile(r"\[above: the same \d+ closing lines as the result before\]")
 _ESCAPED = re.compile(r'["\\\x00-\x1f]')
-_NUMBER = re.compile(r"[ ]*(\d+)[:\t→|]")
 
 
 def same_result(history: History, tokens: Tokens, text: str) -> tuple[str, int] | None:
@@ -68,20 +68,24 @@ class Pointing:
         self._end = len(self._lines)  # where the closing lines begin that the result before has too
         self._out: list[str] = []
         self._in_vain = 0
+        self._numbers = numbers(self._lines)
+        self._otherwise = self._shown_otherwise()  # the lines shown before but for a number, and where
         self.removed = 0
 
     def rewrite(self) -> str:
         """The text with pointers in place of repeats; `removed` then holds the tokens saved."""
         lines = self._lines
         self._end = len(lines) - self._shared_closing()
-        at = 0
+        begun, at = len(self._history.lines), 0
         while (at := self._new_lines(at)) < self._end:
             if lines[at] == _FIXED:
                 at += self._point(1, self._written[at])
             else:
-                at += self._same_line(at) or self._block(at) or self._tail(at) or self._passage(at) or self._keep(at, 1)
+                at += self._same_line(at) or self._block(at) or self._renumbered(at) or self._long_line(at)
         if at < len(lines):
             self._replace(at, len(lines) - at, _closing_mark(len(lines) - at))
+        if self._numbers:
+            self._history.note_numbered(begun)
         if not _CLOSING_MARK.fullmatch(self._written[-1]):
             self._history.closing = lines[-LONGEST_CLOSING:]
         return self._break.join(self._out)
@@ -90,7 +94,7 @@ class Pointing:
         """Keep the lines from `at` on that are plainly new, and say where that ends. Most lines are, so this is short:
         it stops at a line that stood before, a long one, a fixed one, and one that stands twice."""
         lines, end, start = self._lines, self._end, at
-        last = self._history.last
+        last, otherwise = self._history.last, self._otherwise
         ahead = len(self._history.lines) - at
         before = None
         while at < end:
@@ -99,7 +103,7 @@ class Pointing:
             if length < SHORTEST_SEED:
                 if line == _FIXED or (line == before and line):
                     break
-            elif length >= SHORTEST_PROSE or line in last:
+            elif length >= SHORTEST_PROSE or line in last or at in otherwise:
                 break
             else:
                 last[line] = at + ahead
@@ -181,11 +185,39 @@ class Pointing:
     def _block_mark(self, at: int, count: int, place: int) -> str:
         where = self._history.name_at(place)
         end = at + count - 1 - (count > 1 and not self._lines[at + count - 1])  # a text ends in an empty line
-        first, last = _NUMBER.match(self._lines[at]), _NUMBER.match(self._lines[end])
+        first, last = NUMBER.match(self._lines[at]), NUMBER.match(self._lines[end])
         if first and last and int(last[1]) - int(first[1]) == end - at:
             return f"[above: lines {first[1]}-{last[1]} as in {where}]"
         lines = "this line" if count == 1 else f"{count} lines"
         return f"[above: {lines} as in {where}{self._from(self._lines[at])}]"
+
+    def _shown_otherwise(self) -> dict[int, int]:
+        last, numbered = self._history.last, self._history.numbered
+        found = {at: numbered[line] for at, line in enumerate(self._lines) if line in numbered} if numbered else {}
+        for at, (_, text) in self._numbers.items():
+            if len(text) >= SHORTEST_BARE and text in last:
+                found[at] = last[text]
+        return found
+
+    def _renumbered(self, at: int) -> int:
+        """Replace lines that were shown before but for the numbers before them."""
+        lines, shown, place = self._lines, self._history.lines, self._otherwise.get(at)
+        if place is None:
+            return 0
+        name = self._history.name_at(place)
+        if there := parted(shown[place]):
+            count = min(same_lines(lines, at, shown, place), self._end - at)
+            where = f"{count} lines as lines {there[0]}-{there[0] + count - 1} in {name}, without the numbers"
+        elif here := self._numbers.get(at):
+            count = min(same_lines(shown, place, lines, at), self._end - at)
+            where = f"lines {here[0]}-{here[0] + count - 1} as in {name}, there without numbers"
+            where += self._from(shown[place] or "")
+        else:
+            return 0
+        return self._replace(at, count, f"[above: {where}]") if count >= LEAST_LINES else 0
+
+    def _long_line(self, at: int) -> int:
+        return self._tail(at) or self._passage(at) or self._keep(at, 1)
 
     def _tail(self, at: int) -> int:
         """Replace the end of a long line that ends as an earlier one does, the beginnings being different."""

@@ -117,3 +117,26 @@ def test_an_id_used_twice_is_not_used_to_point(conversation):
 def test_a_pair_of_short_lines_stays(conversation):
     body = conversation("ok\ndone\n", "ok\ndone\n")
     assert optimize_body(body) is body
+
+
+CODE = [f"    value_{n} = compute_the_value(of={n})" for n in range(1, 31)]
+
+
+def test_a_file_as_written_is_known_with_numbers_before_its_lines(conversation):
+    viewed = "\n".join(f"{n}\t{line}" for n, line in enumerate(CODE[10:], 11))
+    (text,) = texts(optimize_body(conversation(f"{viewed}\nthe end", file_text="\n".join(CODE))))
+    assert text == (
+        "[above: lines 11-30 as in the arguments of call_0, there without numbers, "
+        'beginning "value_11 = compute_the_value(of="]\nthe end'
+    )
+
+
+def test_a_file_as_viewed_is_known_without_the_numbers(conversation):
+    viewed = "\n".join(f"{n}\t{line}" for n, line in enumerate(CODE, 41))
+    _, text = texts(optimize_body(conversation(viewed, "\n".join(["it reads:", *CODE[4:]]))))
+    assert text == "it reads:\n[above: 26 lines as lines 45-70 in the result of call_0, without the numbers]"
+
+
+def test_numbers_with_a_gap_are_no_window(conversation):
+    hits = "\n".join(f"{3 * n}:{line}" for n, line in enumerate(CODE))
+    assert texts(optimize_body(conversation(hits, file_text="\n".join(CODE)))) == [hits]
