@@ -22,6 +22,10 @@ NEAREST = 12  # places looked at for one line, the latest first
 
 _PLAIN_NAME = re.compile(r"[\w.:|/+-]{1,100}")
 _JSON_FILE = re.compile(r"\.(?:\w{0,8}json[5cl]?|ipynb|webmanifest)\b", re.IGNORECASE)
+# A range of lines, or a command that shows some of them.
+_NARROW = re.compile(
+    r"\b(?:view_range|start_line|end_line|line_start|line_end|line_number|offset|limit|sed -n|head|tail|e?grep|rg)\b"
+)
 _SPEAKERS = {"system": "the system prompt", "user": "a user message", "assistant": "your own message"}
 
 
@@ -41,6 +45,7 @@ class History:
         self._whole: dict[str, str] = {}
         self._ids: set[str] = set()
         self._json_files: set[str] = set()
+        self._narrow: set[str] = set()  # the calls that ask for something narrow
         self._said: list[str] = []  # by people and the model
         self.closing: list[str] = []  # the last lines of the result before, pointers resolved
         self._message = -1
@@ -144,6 +149,23 @@ class History:
         """Whether people or the model have used a value of three characters or more, lately."""
         return len(value) > 2 and any(value in text for text in self._said[-LATELY:])
 
+    def asked_narrowly(self, part: Part) -> bool:
+        """Whether the call that a result answers asks for certain lines: who asks so and gets a pointer asks again."""
+        return part.call_id in self._narrow
+
+    def take_back(self, start: int) -> None:
+        """Forget the lines from `start` on. Other indexes may still lead there; whoever follows them compares."""
+        for place in range(len(self.lines) - 1, start - 1, -1):
+            line = self.lines.pop()
+            if line is None:
+                continue
+            before = self._earlier.pop(place, None)
+            if self.last.get(line) == place:
+                if before is None:
+                    del self.last[line]
+                else:
+                    self.last[line] = before
+
     def is_json_file(self, part: Part) -> bool:
         """Whether the call that a result answers names a JSON file: the model may want to edit it as it stands."""
         return part.call_id in self._json_files
@@ -163,6 +185,8 @@ class History:
             texts = _argument_texts(part.text)
             if part.call_id and _JSON_FILE.search(part.text):
                 self._json_files.add(part.call_id)
+            if part.call_id and _NARROW.search(part.text):
+                self._narrow.add(part.call_id)
         for text in texts:
             self.open(self.name_of(part))
             self.show(text.split("\n"))

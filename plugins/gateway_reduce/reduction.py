@@ -194,14 +194,15 @@ class Reduction:
         text = part.text if cleaned.text is None else cleaned.text
         name = history.name_of(part)
         history.open(name)
-        same = same_result(history, self._tokens, text)
+        narrow = history.asked_narrowly(part)
+        same = same_result(history, self._tokens, text) if not narrow else None
         if same is not None:
             mark, gain = same
             history.remember(part, name)
             history.closing = closing_lines(text)
             return Rewrite(mark, (*cleaned.cuts, ("repeats", gain)))
         pointing = Pointing(history, self._tokens, text)
-        rewritten = pointing.rewrite()
+        rewritten = pointing.rewrite_unless_gone() if narrow else pointing.rewrite()
         history.remember(part, name, text)
         if not pointing.removed:
             return cleaned

@@ -20,6 +20,10 @@ LEAST_CHARACTERS = 60  # of a run of lines, before its tokens are counted at all
 LEAST_GAIN = 16  # tokens a pointer has to save
 ANCHOR = 32  # characters quoted of the first line
 LONGEST_CLOSING = 12  # lines
+NARROW_LINES, NARROW_LEFT = (
+    40,
+    0.2,
+)  # of an answer to a narrow question, and the share that has to be more than pointers
 MOST_IN_VAIN = 100  # passages of one result that are compared without being the same
 
 _FIXED = "\n"  # stands for a line that may not be replaced; no line is equal to it
@@ -71,6 +75,22 @@ class Pointing:
         self._numbers = numbers(self._lines)
         self._otherwise = self._shown_otherwise()  # the lines shown before but for a number, and where
         self.removed = 0
+
+    def rewrite_unless_gone(self) -> str:
+        """As `rewrite`, but a short text of which hardly more than pointers would be left stays whole."""
+        begun = len(self._history.lines)
+        text = self.rewrite()
+        left = sum(len(line) for line in self._out if not is_mark(line))
+        if len(self._lines) > NARROW_LINES or left > NARROW_LEFT * sum(map(len, self._written)) or not self.removed:
+            return text
+        self._history.take_back(begun)
+        for line in self._lines:
+            if line == _FIXED:
+                self._history.hide()
+            else:
+                self._history.show([line])
+        self.removed = 0
+        return self._break.join(self._written)
 
     def rewrite(self) -> str:
         """The text with pointers in place of repeats; `removed` then holds the tokens saved."""

@@ -16,8 +16,14 @@ from gateway_reduce.tokens import Tokens
 
 TOKENS = Tokens()
 
+PROSE = "The first sentence has enough words to be known again. The second one has as many of them as the first. " * 3
 LINES = st.sampled_from(
     [
+        PROSE,
+        f"Document [3] (Title) {PROSE} And an ending.",
+        "  " + PROSE.replace(". ", ".\n "),
+        "first line of a numbered file\nsecond line of a numbered file\nthird line of a long numbered file",
+        "1:first line of a numbered file\n2:second line of a numbered file\n3:third line of a long numbered file",
         "",
         " ",
         "}",
@@ -61,7 +67,9 @@ CONTENTS = (
 )
 KEYS = st.sampled_from(["messages", "role", "content", "tool_calls", "function", "text", "type"])
 IDS = st.sampled_from(["call_1", "call_2", 'q"uote', "", None])
-ARGUMENTS = st.sampled_from(["{}", "not json", '{"path": "x.json"}']) | TEXTS.map(lambda text: json.dumps({"t": text}))
+ARGUMENTS = st.sampled_from(["{}", "not json", '{"path": "x.json"}', '{"view_range": [1, 9]}']) | TEXTS.map(
+    lambda text: json.dumps({"t": text})
+)
 
 
 @st.composite

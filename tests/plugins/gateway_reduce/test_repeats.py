@@ -140,3 +140,21 @@ def test_a_file_as_viewed_is_known_without_the_numbers(conversation):
 def test_numbers_with_a_gap_are_no_window(conversation):
     hits = "\n".join(f"{3 * n}:{line}" for n, line in enumerate(CODE))
     assert texts(optimize_body(conversation(hits, file_text="\n".join(CODE)))) == [hits]
+
+
+def test_what_is_asked_for_by_its_lines_stays_whole(conversation):
+    window, part = "\n".join(WINDOW), "\n".join(WINDOW[10:40])
+    body = conversation(window, part, part, window, view_range=[11, 40])
+    first, again, once_more, wide = texts(optimize_body(body))
+    assert (first, again, once_more) == (window, part, part)
+    assert wide == "[above: lines 1-60 as in the result of call_0]"
+
+
+def test_a_narrow_answer_that_stayed_whole_can_be_pointed_to(conversation):
+    body = conversation("\n".join(WINDOW), "\n".join([*WINDOW[:12], "a new line"]), view_range=[1, 13])
+    last = conversation("", "", "\n".join(WINDOW[:12]) + "\na new line\nand more")["messages"][-2:]
+    body["messages"] += last
+    after = optimize_body(body)
+    assert texts(after)[1] == texts(body)[1]
+    assert texts(after)[2].startswith('[above: 13 lines as in the result of call_1, beginning "1:')
+    assert optimize_body(after) == after
