@@ -289,5 +289,6 @@ def check_edits(request: ChatRequest, edits: tuple[Edit, ...]) -> None:
         part = places.get(edit.path)
         if part is None:
             raise ValueError(f"an edit of {edit.path}, where no text stands")
-        if part.role in ("system", "developer") or part.kind == "tool_call" or part.message == last_user:
+        last_word = part.message == last_user and not edit.observed
+        if part.role in ("system", "developer") or part.kind == "tool_call" or last_word:
             raise ValueError(f"an edit of {edit.path}, which must stay as it was")

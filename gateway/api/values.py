@@ -127,6 +127,8 @@ class Edit:
     """One rewrite of one `Part`: the place, the new text, which transform did it and what it was worth in tokens.
 
     Where several did it their names are joined by `+`, and `split` may say what each was worth, in the same order.
+    `observed`: the part is a user's message in which an agent carries a tool's result, and only that is rewritten; of
+    all users' messages the last may only be edited so.
     """
 
     path: Path
@@ -135,6 +137,7 @@ class Edit:
     message: int
     tokens_removed: int
     split: tuple[int, ...] = ()
+    observed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,15 +39,17 @@ ALL: tuple[Transform, ...] = Transform.__args__  # type: ignore[attr-defined]  #
 class ReduceSettings(Settings):
     """`level`: `lossless` says the same in fewer tokens; `careful` also leaves things out, says so in place, and keeps
     them where the model can ask for them. `transforms` are those that may run at all; a text that would lose fewer
-    than `min_gain` tokens stays as it is."""
+    than `min_gain` tokens stays as it is. `observations`: results that an agent without tool calls carries in users'
+    messages, in a frame that is known, are results too."""
 
     level: Level = "careful"
     transforms: tuple[Transform, ...] = ALL
     min_gain: int = Field(default=4, ge=1)
+    observations: bool = False
 
     @property
     def rules(self) -> Rules:
-        return Rules(frozenset(self.transforms), self.level == "careful", self.min_gain)
+        return Rules(frozenset(self.transforms), self.level == "careful", self.min_gain, self.observations)
 
 
 class Reduce(Plugin, Optimizer):

@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import orjson
+
 DEEPEST = 60  # levels
 
 # A number such as 1.10 or 1e5 would not survive Python's float as written; it travels in a string between these.
@@ -16,6 +18,18 @@ _LITERAL = re.compile(f'"{_OPEN}([^{_CLOSE}"]*){_CLOSE}"')
 
 class NotPlainJson(ValueError):
     """The text is no JSON, or JSON that would lose something by being written again."""
+
+
+def is_document(text: str) -> bool:
+    """Whether a text is a JSON list or object."""
+    ends = (text[:64].lstrip()[:1], text[-64:].rstrip()[-1:])
+    if ends not in (("{", "}"), ("[", "]")):
+        return False
+    try:
+        orjson.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def rewritten(text: str, change: Callable[[Any], Any]) -> str:

@@ -7,7 +7,7 @@ parts are added behind it, and the prompt a provider has cached stays the prompt
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import xxhash
@@ -15,12 +15,13 @@ import xxhash
 from gateway.api import LeftOut, Optimized, Part
 from gateway_reduce.blobs import drop_base64
 from gateway_reduce.compaction import compact
-from gateway_reduce.exact import map_strings
+from gateway_reduce.exact import is_document, map_strings
 from gateway_reduce.excerpt import excerpt
 from gateway_reduce.history import History
 from gateway_reduce.lists import shorten_lists
 from gateway_reduce.marks import identify, is_marked, recall_line
 from gateway_reduce.memo import Memo
+from gateway_reduce.observations import framed
 from gateway_reduce.records import tabulate
 from gateway_reduce.repeats import Pointing, closing_lines, same_result
 from gateway_reduce.rewrite import UNTOUCHED, Rewrite
@@ -42,11 +43,13 @@ LARGEST = 4_000_000  # characters: a longer text is left alone
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """`transforms` by name; `careful`: the lossy ones among them may run; `min_gain` in tokens."""
+    """`transforms` by name; `careful`: the lossy ones among them may run; `min_gain` in tokens; `observations`: results
+    in users' messages count as results."""
 
     transforms: frozenset[str]
     careful: bool
     min_gain: int
+    observations: bool = False
 
     def runs(self, name: str) -> bool:
         return name in self.transforms
@@ -92,7 +95,7 @@ class Reduction:
         if recall and cold_at and self._rules.runs("compaction"):
             rewrites = compact(parts, rewrites, cold_at, self._tokens)
         changed = [pair for pair in zip(parts, rewrites, strict=True) if pair[1].text is not None]
-        stash = {rewrite.left_out: part.text for part, rewrite in changed if rewrite.left_out}
+        stash = {rewrite.left_out: _whole(part, rewrite) for part, rewrite in changed if rewrite.left_out}
         return Optimized(
             tuple(rewrite.edit(part) for part, rewrite in changed),
             tuple(LeftOut(id, text) for id, text in stash.items()),
@@ -119,10 +122,25 @@ class Reduction:
         """Rewrite one part and add what the model will see of it to the history."""
         history.follow(part)
         if part.kind != "tool_result":
-            if part.role == "user" and part.message < reading.shown and len(part.text) <= LARGEST:
+            return self._said(history, part, reading)
+        return self._observed(history, part, reading)
+
+    def _said(self, history: History, part: Part, reading: _Reading) -> Rewrite:
+        """What people and the model say stays, but for examples, and for results in a frame where that is asked for."""
+        if part.role == "user" and len(part.text) <= LARGEST:
+            if part.message < reading.shown:
                 return self._point(history, part, UNTOUCHED)
-            history.read(part)
-            return UNTOUCHED
+            frame = framed(part.text) if self._rules.observations else None
+            if frame is not None:
+                inner = self._observed(history, part._replace(text=frame.observed, kind="tool_result"), reading)
+                if inner.text is None:
+                    return UNTOUCHED
+                return replace(inner, text=f"{frame.before}{inner.text}{frame.after}", observed=True)
+        history.read(part)
+        return UNTOUCHED
+
+    def _observed(self, history: History, part: Part, reading: _Reading) -> Rewrite:
+        """A tool's result."""
         if len(part.text) > LARGEST:
             history.closing = []
             return UNTOUCHED
@@ -201,12 +219,22 @@ class Reduction:
             history.remember(part, name)
             history.closing = closing_lines(text)
             return Rewrite(mark, (*cleaned.cuts, ("repeats", gain)))
+        if "\n" in text and is_document(text):  # between its lines no pointer can stand: it would be a document no more
+            history.show(text.split("\n"))
+            history.remember(part, name, text)
+            return cleaned
         pointing = Pointing(history, self._tokens, text)
         rewritten = pointing.rewrite_unless_gone() if narrow else pointing.rewrite()
         history.remember(part, name, text)
         if not pointing.removed:
             return cleaned
         return Rewrite(rewritten, (*cleaned.cuts, ("repeats", pointing.removed)), cleaned.left_out)
+
+
+def _whole(part: Part, rewrite: Rewrite) -> str:
+    """The text of which a rewrite left something out: without the frame that an agent put round it."""
+    frame = framed(part.text) if rewrite.observed else None
+    return frame.observed if frame is not None else part.text
 
 
 def _is_output(text: str, cleaned: Rewrite) -> bool:
