@@ -12,6 +12,7 @@ from gateway.api import Part
 from gateway_reduce.excerpt import names_in
 from gateway_reduce.numbered import SHORTEST_BARE, parted
 from gateway_reduce.passages import SHORTEST_PROSE, letters, sentences
+from gateway_reduce.shapes import Shapes
 
 SHORTEST_SEED = 4  # characters: braces and blank lines stand everywhere and say nothing about where a block begins
 SHORTEST_TAILED = 200  # characters of a line whose end alone may be pointed to
@@ -47,6 +48,7 @@ class History:
         self._json_files: set[str] = set()
         self._narrow: set[str] = set()  # the calls that ask for something narrow
         self._said: list[str] = []  # by people and the model
+        self.shapes = Shapes()
         self.closing: list[str] = []  # the last lines of the result before, pointers resolved
         self._message = -1
 
@@ -136,6 +138,11 @@ class History:
         if part.kind == "tool_call":
             return f"the arguments of {call_id or tool or 'a call'}"
         return _SPEAKERS.get(part.role, "an earlier message")
+
+    def place_of(self, part: Part) -> str:
+        """How later results may speak of the keys a result shows; empty where no name leads to that result alone."""
+        call_id = _plain(part.call_id)
+        return f"the result of {call_id}" if call_id and call_id not in self._ids else ""
 
     def whole(self, text: str) -> str | None:
         """The name of the result that was exactly `text`."""

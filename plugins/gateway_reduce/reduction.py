@@ -18,11 +18,12 @@ from gateway_reduce.compaction import compact
 from gateway_reduce.exact import is_document, map_strings
 from gateway_reduce.excerpt import excerpt
 from gateway_reduce.history import History
+from gateway_reduce.jsonlines import KEYS_BEFORE, shorten_lines
 from gateway_reduce.lists import shorten_lists
 from gateway_reduce.marks import identify, is_marked, recall_line
 from gateway_reduce.memo import Memo
 from gateway_reduce.observations import framed
-from gateway_reduce.records import tabulate
+from gateway_reduce.records import Written, shorten
 from gateway_reduce.repeats import Pointing, closing_lines, same_result
 from gateway_reduce.rewrite import UNTOUCHED, Rewrite
 from gateway_reduce.steps import LINE_STEPS, Worked, shared_out, through_lines
@@ -145,27 +146,33 @@ class Reduction:
             history.closing = []
             return UNTOUCHED
         as_records = self._rules.runs("records") and not history.is_json_file(part)
-        rewrite = self._clean(part.text, as_records=as_records, recall=reading.recall)
+        if self._rules.runs("repeats") and history.whole(part.text) and not history.asked_narrowly(part):
+            return self._point(history, part, UNTOUCHED)
+        document = Written(part.text)
+        if as_records and not is_marked(part.text):
+            document = shorten(part.text, history.shapes, history.place_of(part))
+        rewrite = self._clean(part.text, document.text, as_records=as_records, recall=reading.recall)
+        if rewrite.text is not None or not document.rows:  # else the records stay as they were sent
+            history.shapes.learn(document.seen, document.named)
         if reading.recall and self._rules.runs("stash"):
             rewrite = self._stash(history, part, rewrite)
         return self._point(history, part, rewrite) if self._rules.runs("repeats") else rewrite
 
-    def _clean(self, text: str, *, as_records: bool, recall: bool) -> Rewrite:
-        """The transforms that look at a text alone."""
-        key = digest(text) + bytes([as_records, recall])
+    def _clean(self, text: str, document: str, *, as_records: bool, recall: bool) -> Rewrite:
+        """The transforms that look at a text alone; `document` is the text, or shorter as records."""
+        key = digest(text) + (digest(document) if document is not text else b"") + bytes([as_records, recall])
         known = self._cleaned.get(key)
         if known is None:
-            known = self._clean_anew(text, as_records=as_records, recall=recall)
+            known = self._clean_anew(text, document, as_records=as_records, recall=recall)
             self._cleaned.put(key, known, ENTRY + len(known.text or ""))
         return known
 
-    def _clean_anew(self, text: str, *, as_records: bool, recall: bool) -> Rewrite:
-        if is_marked(text):  # it has been through here: what was not worth cleaning then is not worth it now
-            return UNTOUCHED
+    def _clean_anew(self, text: str, document: str, *, as_records: bool, recall: bool) -> Rewrite:
+        if is_marked(text) or text.startswith(KEYS_BEFORE):
+            return UNTOUCHED  # it has been through here: what was not worth cleaning then is not worth it now
         id = identify(text) if recall else ""
         worked = Worked(text, {})
-        if as_records:
-            worked.apply("records", tabulate)
+        worked.apply("records", lambda _: document)
         if as_records and text[:1] in ("{", "[") and text.count("\\n") >= LINES_IN_STRINGS:
             self._inside(worked, id)
         if worked.took:
@@ -173,6 +180,8 @@ class Reduction:
                 worked.apply("base64", drop_base64)
         else:
             worked = through_lines(text, self._steps)
+            if as_records and not worked.lossy:
+                worked.apply("records", shorten_lines)
             if worked.lossy and recall:
                 worked.text = f"{worked.text}\n{recall_line(id)}"
         if worked.text == text:
@@ -225,7 +234,7 @@ class Reduction:
             return cleaned
         pointing = Pointing(history, self._tokens, text)
         rewritten = pointing.rewrite_unless_gone() if narrow else pointing.rewrite()
-        history.remember(part, name, text)
+        history.remember(part, name, text, *([part.text] if any(cut == "records" for cut, _ in cleaned.cuts) else ()))
         if not pointing.removed:
             return cleaned
         return Rewrite(rewritten, (*cleaned.cuts, ("repeats", pointing.removed)), cleaned.left_out)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,12 +17,15 @@ def untabulate(value: Any) -> Any:
         return [untabulate(item) for item in value]
     if not isinstance(value, dict):
         return value
-    if {"note", "columns", "rows"} <= value.keys() and str(value["note"]).startswith("a table"):
-        rows, columns = value["rows"], value["columns"]
-        if isinstance(rows, dict):
-            return {key: _record(row, columns) for key, row in rows.items()}
-        return [_record(row, columns) for row in rows]
+    if {"note", "columns"} < value.keys() and str(value["note"]).startswith("a table"):
+        if "rows" in value:
+            return _records(value["rows"], lambda row: _record(row, value["columns"]))
+        return _records(value["lists of rows"], lambda rows: _records(rows, lambda row: _record(row, value["columns"])))
     return {key: untabulate(item) for key, item in value.items()}
+
+
+def _records(rows: Any, read: Callable[[Any], Any]) -> Any:
+    return {key: read(row) for key, row in rows.items()} if isinstance(rows, dict) else [read(row) for row in rows]
 
 
 def _record(row: list[Any], columns: list[Any]) -> dict[str, Any]:
@@ -33,10 +37,10 @@ def _record(row: list[Any], columns: list[Any]) -> dict[str, Any]:
             record[column] = untabulate(cell)
             continue
         ((key, inner),) = column.items()
-        if cell is None:
-            record[key] = None
+        if not isinstance(cell, list):
+            record[key] = untabulate(cell)
         elif isinstance(inner[0], list):
-            record[key] = [_record(item, inner[0]) for item in cell]
+            record[key] = [_record(item, inner[0]) if isinstance(item, list) else untabulate(item) for item in cell]
         else:
             record[key] = _record(cell, inner)
     return record
