@@ -10,7 +10,7 @@ import ast
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from gateway_reduce.exact import NotPlainJson, rewritten, written
+from gateway_reduce.exact import NotPlainJson, rewritten
 from gateway_reduce.marks import LEFT_OUT
 
 FEWEST = 60  # values
@@ -83,7 +83,7 @@ def _cut(values: list[Any], id: str, spoken_of: Callable[[str], bool]) -> list[A
 
 
 def _as_said(value: Any) -> str:
-    return value if isinstance(value, str) else written(value)
+    return value if isinstance(value, str) else repr(value)
 
 
 def _gaps(keep: set[int], count: int) -> Iterator[tuple[int, int]]:

@@ -14,8 +14,8 @@ from gateway_reduce.memo import Memo
 
 PIECE = 4_000  # characters: the merger is quadratic in a run without a word border, so it never sees a long one
 MEMO_ENTRIES = 50_000
-SAMPLED = 12_000  # characters from which a difference is measured on a sample
-SAMPLE, STRIDE = 1_000, 4_000  # characters: the first quarter of each stretch
+SAMPLED = 4_000  # characters from which a difference is measured on a sample
+SAMPLE, STRIDE = 400, 1_600  # characters: the first quarter of each stretch
 CERTAIN = 0.05  # a sampled difference under this share is counted out
 
 
