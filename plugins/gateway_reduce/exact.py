@@ -14,7 +14,7 @@ DEEPEST = 60  # levels
 # A number such as 1.10 or 1e5 would not survive Python's float as written; it travels in a string between these.
 _OPEN, _CLOSE = "\ue0f0", "\ue0f1"
 _LITERAL = re.compile(f'"{_OPEN}([^{_CLOSE}"]*){_CLOSE}"')
-_SIGNS = re.compile(rf"[{_OPEN}{_CLOSE}]|\\u[eE]0[fF][01]")
+_ESCAPED_SIGNS = re.compile(r"\\u[eE]0[fF][01]")
 
 
 class NotPlainJson(ValueError):
@@ -51,7 +51,7 @@ def written(value: Any) -> str:
 
 def read(text: str) -> Any:
     """The value of a document; `write` gives it back as it was but for blanks. Raises `NotPlainJson`."""
-    if not may_be_json(text) or _SIGNS.search(text):
+    if not may_be_json(text) or _holds_signs(text):
         raise NotPlainJson("no document, or one with signs of our own")
     try:
         value = _read_if_usual(text)
@@ -71,7 +71,7 @@ def read(text: str) -> Any:
 def read_each(texts: list[str]) -> list[Any]:
     """The values of many short documents, as `read` gives them but together, which is several times faster."""
     joined = ", ".join(texts)
-    if not _SIGNS.search(joined):
+    if not _holds_signs(joined):
         try:
             values = [orjson.loads(text) for text in texts]
             if json.dumps(values, ensure_ascii="\\u" in joined)[1:-1] == joined:
@@ -104,6 +104,10 @@ def may_be_json(text: str) -> bool:
     """Whether a text begins and ends as a list or an object does; all that needs no reading."""
     first = text[:1] if text[:1] in "{[" else text[:200].lstrip()[:1]
     return first in ("{", "[") and text[-200:].rstrip()[-1:] == ("}" if first == "{" else "]")
+
+
+def _holds_signs(text: str) -> bool:
+    return _OPEN in text or _CLOSE in text or ("\\u" in text and _ESCAPED_SIGNS.search(text) is not None)
 
 
 def _read_if_usual(text: str) -> Any:

@@ -234,17 +234,21 @@ class _Writer:
         self.rows = True
         if not depth:
             raise NotPlainJson("too deep")
-        get = record.get
-        return [
-            self._cell(cell, inner, depth - 1) if isinstance(cell, list | dict) else cell
-            for cell, inner in [(get(key, ABSENT), inner) for key, inner in shape.columns.items()]
-        ]
+        row = [record.get(key, ABSENT) for key in shape.columns]
+        for at, (cell, inner) in enumerate(zip(row, shape.columns.values(), strict=True)):
+            if isinstance(cell, list | dict):
+                row[at] = self._cell(cell, inner, depth - 1)
+        return row
 
     def _cell(self, cell: Any, shape: Shape | None, depth: int) -> Any:
         """A list where a nested shape expects one; what does not fit the shape is written in full, as an object."""
-        if shape is not None and isinstance(cell, list) == shape.listed:
-            if shape.listed:
-                return [self._cell(item, Shape(shape.columns), depth) for item in cell]
-            if weigh(cell, shape, [], Fit()):
-                return self._row(cell, shape, depth)
-        return self.value(cell, None, depth, hidden=True)[0] if isinstance(cell, list | dict) else cell
+        if shape is None or isinstance(cell, list) != shape.listed:
+            return self.value(cell, None, depth, hidden=True)[0]
+        if not shape.listed:
+            return self._fitting(cell, shape, depth)
+        return [self._fitting(item, shape, depth) if isinstance(item, dict) else item for item in cell]
+
+    def _fitting(self, record: Json, shape: Shape, depth: int) -> Any:
+        if weigh(record, shape, [], Fit()):
+            return self._row(record, shape, depth)
+        return self.value(record, None, depth, hidden=True)[0]
