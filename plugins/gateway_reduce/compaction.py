@@ -25,6 +25,8 @@ LONGEST_LINE = 200  # characters of them
 LEAST_GAIN = 1_000  # tokens of a whole step; for less nothing is worth the loss
 KEYS = 8  # of a JSON document that are named
 
+# The ids by which pointers speak of a result; other results go by their tool's name, which nothing could redirect.
+_NAMED = re.compile(r"[\w.:|/+-]{1,100}")
 _RESULT_BEFORE = "as the result before]"
 _POINTS = re.compile(
     r"(\[above: (?:the same as|[^\[\]\n]{1,80} as in) the result of )([\w.:|/+-]{1,100})(?=[,\]])(?! \(recall)"
@@ -52,7 +54,8 @@ def _old(parts: Sequence[Part], known: list[Rewrite], cold_at: int) -> list[int]
         part, visible = parts[at], known[at].text
         leaned_on = _RESULT_BEFORE in (known[following].text or "")
         long = len(part.text if visible is None else visible) >= SHORTEST
-        if part.call_id and times[part.call_id] == 1 and long and not leaned_on:
+        named = part.call_id and _NAMED.fullmatch(part.call_id) and times[part.call_id] == 1
+        if named and long and not leaned_on:
             old.append(at)
     return old
 

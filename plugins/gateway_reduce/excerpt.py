@@ -16,6 +16,8 @@ FIRST, LAST = 20, 12  # lines
 AROUND = 2  # lines on each side of one that holds a wanted name
 MOST_NAMED = 60  # lines kept for names
 RARE = 8  # lines in which a name may stand and still tell something
+SAMPLED = 64  # lines by which it is judged what a text is
+MOSTLY_PLACED = 0.5  # share of them that carry a line number
 SHORTEST_GAP = 6  # lines: a mark for fewer saves nothing
 
 _LOUD = re.compile(
@@ -24,6 +26,8 @@ _LOUD = re.compile(
     re.IGNORECASE,
 )
 _NAME = re.compile(r"[A-Za-z0-9_./:@#-]{4,80}")
+# A search hit under its file or with it, and a line of a file with its number.
+_PLACED = re.compile(r"(?:[\w.@+/\\-]{1,200}[:-])?\d+[:-](?!\d)|\s{0,8}\d+(?:\t|→|\s*[│|]|\s{2,}\S)")
 _TELLING = re.compile(r"\d|[_/@#:.-]\w|[a-z][A-Z]")
 
 
@@ -33,6 +37,15 @@ def names_in(texts: Collection[str]) -> frozenset[str]:
     for text in texts:
         found.update(word.strip(".:-#/") for word in _NAME.findall(text))
     return frozenset(word for word in found if len(word) >= 4 and _TELLING.search(word))
+
+
+def is_asked_for(text: str) -> bool:
+    """Whether a text is a diff, or most of its lines are search hits or numbered lines of a file."""
+    if "\n@@ -" in text:
+        return True
+    lines = text.split("\n")
+    sample = [line for line in lines[:: max(1, len(lines) // SAMPLED)] if line]
+    return sum(_PLACED.match(line) is not None for line in sample) >= MOSTLY_PLACED * len(sample)
 
 
 def excerpt(text: str, id: str, names: frozenset[str]) -> str:

@@ -12,6 +12,7 @@ from gateway.api import Part
 from gateway_reduce.excerpt import names_in
 from gateway_reduce.numbered import SHORTEST_BARE, parted
 from gateway_reduce.passages import SHORTEST_PROSE, letters, sentences
+from gateway_reduce.reads import reads_source
 from gateway_reduce.shapes import Shapes
 
 SHORTEST_SEED = 4  # characters: braces and blank lines stand everywhere and say nothing about where a block begins
@@ -46,6 +47,7 @@ class History:
         self._whole: dict[str, str] = {}
         self._ids: set[str] = set()
         self._json_files: set[str] = set()
+        self._sources: set[str] = set()  # the calls that read source files
         self._narrow: set[str] = set()  # the calls that ask for something narrow
         self._said: list[str] = []  # by people and the model
         self.shapes = Shapes()
@@ -177,6 +179,10 @@ class History:
         """Whether the call that a result answers names a JSON file: the model may want to edit it as it stands."""
         return part.call_id in self._json_files
 
+    def is_source(self, part: Part) -> bool:
+        """Whether a result is a source file that a call reads: nothing may be left out of it."""
+        return part.call_id in self._sources
+
     def remember(self, part: Part, name: str, *texts: str) -> None:
         """Note a result under the texts it had, as sent and as cleaned, for repeats of the whole."""
         for text in texts:
@@ -192,6 +198,8 @@ class History:
             texts = _argument_texts(part.text)
             if part.call_id and _JSON_FILE.search(part.text):
                 self._json_files.add(part.call_id)
+            if part.call_id and reads_source(part.tool, part.text):
+                self._sources.add(part.call_id)
             if part.call_id and _NARROW.search(part.text):
                 self._narrow.add(part.call_id)
         for text in texts:

@@ -16,7 +16,7 @@ from gateway.api import LeftOut, Optimized, Part
 from gateway_reduce.blobs import drop_base64
 from gateway_reduce.compaction import compact
 from gateway_reduce.exact import is_document, map_strings
-from gateway_reduce.excerpt import excerpt
+from gateway_reduce.excerpt import excerpt, is_asked_for
 from gateway_reduce.history import History
 from gateway_reduce.jsonlines import KEYS_BEFORE, shorten_lines
 from gateway_reduce.lists import shorten_lists
@@ -26,7 +26,7 @@ from gateway_reduce.observations import framed
 from gateway_reduce.records import Written, shorten
 from gateway_reduce.repeats import Pointing, closing_lines, same_result
 from gateway_reduce.rewrite import UNTOUCHED, Rewrite
-from gateway_reduce.steps import LINE_STEPS, Worked, shared_out, through_lines
+from gateway_reduce.steps import LINE_STEPS, Step, Worked, shared_out, through_lines
 from gateway_reduce.tokens import Tokens, digest
 
 # Bounds of what is remembered between requests: entries of a few hundred bytes plus their text, and the characters
@@ -72,6 +72,7 @@ class Reduction:
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._steps = tuple(step for step in LINE_STEPS if rules.runs(step.name) and (rules.careful or not step.lossy))
+        self._plain_steps = tuple(step for step in self._steps if not step.lossy)
         self._tokens = Tokens()
         self._rewrites: Memo[Rewrite] = Memo(REWRITES)
         self._cleaned: Memo[Rewrite] = Memo(CLEANED)
@@ -151,35 +152,40 @@ class Reduction:
         document = Written(part.text)
         if as_records and not is_marked(part.text):
             document = shorten(part.text, history.shapes, history.place_of(part))
-        rewrite = self._clean(part.text, document.text, as_records=as_records, recall=reading.recall)
+        source = history.is_source(part)
+        rewrite = self._clean(part.text, document.text, as_records=as_records, source=source, recall=reading.recall)
         if rewrite.text is not None or not document.rows:  # else the records stay as they were sent
             history.shapes.learn(document.seen, document.named)
-        if reading.recall and self._rules.runs("stash"):
+        if reading.recall and not source and self._rules.runs("stash"):
             rewrite = self._stash(history, part, rewrite)
         return self._point(history, part, rewrite) if self._rules.runs("repeats") else rewrite
 
-    def _clean(self, text: str, document: str, *, as_records: bool, recall: bool) -> Rewrite:
-        """The transforms that look at a text alone; `document` is the text, or shorter as records."""
-        key = digest(text) + (digest(document) if document is not text else b"") + bytes([as_records, recall])
+    def _clean(self, text: str, document: str, *, as_records: bool, source: bool, recall: bool) -> Rewrite:
+        """The transforms that look at a text alone; `document` is the text, or shorter as records. Of a
+        `source` nothing is left out."""
+        key = digest(text) + (digest(document) if document is not text else b"") + bytes([as_records, source, recall])
         known = self._cleaned.get(key)
         if known is None:
-            known = self._clean_anew(text, document, as_records=as_records, recall=recall)
+            steps = self._plain_steps if source else self._steps
+            known = self._clean_anew(text, document, steps, as_records=as_records, recall=recall)
             self._cleaned.put(key, known, ENTRY + len(known.text or ""))
         return known
 
-    def _clean_anew(self, text: str, document: str, *, as_records: bool, recall: bool) -> Rewrite:
+    def _clean_anew(
+        self, text: str, document: str, steps: tuple[Step, ...], *, as_records: bool, recall: bool
+    ) -> Rewrite:
         if is_marked(text) or text.startswith(KEYS_BEFORE):
             return UNTOUCHED  # it has been through here: what was not worth cleaning then is not worth it now
         id = identify(text) if recall else ""
         worked = Worked(text, {})
         worked.apply("records", lambda _: document)
         if as_records and text[:1] in ("{", "[") and text.count("\\n") >= LINES_IN_STRINGS:
-            self._inside(worked, id)
+            self._inside(worked, steps, id)
         if worked.took:
             if self._rules.runs("base64"):
                 worked.apply("base64", drop_base64)
         else:
-            worked = through_lines(text, self._steps)
+            worked = through_lines(text, steps)
             if as_records and not worked.lossy:
                 worked.apply("records", shorten_lines)
             if worked.lossy and recall:
@@ -191,11 +197,11 @@ class Reduction:
             return UNTOUCHED
         return Rewrite(worked.text, shared_out(removed, worked.took), id if worked.lossy else "")
 
-    def _inside(self, worked: Worked, id: str) -> None:
+    def _inside(self, worked: Worked, steps: tuple[Step, ...], id: str) -> None:
         """The steps for lines on the long texts inside a JSON document, such as a command's output."""
 
         def shorter(text: str) -> str:
-            inner = through_lines(text, self._steps)
+            inner = through_lines(text, steps)
             for name, taken in inner.took.items():
                 worked.took[name] = worked.took.get(name, 0) + taken
             return f"{inner.text}\n{recall_line(id)}" if inner.lossy and id else inner.text
@@ -247,8 +253,11 @@ def _whole(part: Part, rewrite: Rewrite) -> str:
 
 
 def _is_output(text: str, cleaned: Rewrite) -> bool:
-    """Whether a text is what a command wrote: it has a terminal's signs or runs of build or test lines."""
-    return "\x1b[" in text or any(name == "runs" for name, _ in cleaned.cuts)
+    """Whether a text is what a command wrote: it has a terminal's signs or runs of build or test lines. A diff, hits
+    and numbered lines were asked for by name, in colours or not."""
+    if any(name == "runs" for name, _ in cleaned.cuts):
+        return True
+    return "\x1b[" in text and not is_asked_for(text if cleaned.text is None else cleaned.text)
 
 
 def _shown_first(parts: Sequence[Part]) -> int:

@@ -81,3 +81,13 @@ def test_a_json_document_is_named_by_its_keys(conversation):
 
 def test_the_function_for_bodies_knows_no_cold_points(body):
     assert optimize_body(body) is body
+
+
+def test_a_result_that_no_pointer_can_name_by_its_id_does_not_shrink(body):
+    """Pointers speak of it as `an earlier result of run`: nothing in these words could be turned to the stash."""
+    for message in body["messages"]:
+        for call in message.get("tool_calls", ()):
+            call["id"] = f'"{call["id"]}"'
+        if message["role"] == "tool":
+            message["tool_call_id"] = f'"{message["tool_call_id"]}"'
+    assert optimized(body, len(body["messages"])) == (body["messages"], {})
