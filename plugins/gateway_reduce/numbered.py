@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-NUMBER = re.compile(r"[ ]*(\d{1,7})[:\t→|]")
+NUMBER = re.compile(r"[ ]*(\d{1,7})(?::(?!\d\d:)|[\t→|])")  # but no time of day
 LEAST_LINES = 3
 SHORTEST_BARE = 4  # characters of a line without its number by which it is found again
 

@@ -206,7 +206,8 @@ class Pointing:
         where = self._history.name_at(place)
         end = at + count - 1 - (count > 1 and not self._lines[at + count - 1])  # a text ends in an empty line
         first, last = NUMBER.match(self._lines[at]), NUMBER.match(self._lines[end])
-        if first and last and int(last[1]) - int(first[1]) == end - at:
+        # A single `7|` or `7:` may be the id of a row; numbers that run on with the lines are numbers of lines.
+        if first and last and int(last[1]) - int(first[1]) == end - at and (end > at or first[0][-1] in "\t→"):
             return f"[above: lines {first[1]}-{last[1]} as in {where}]"
         lines = "this line" if count == 1 else f"{count} lines"
         return f"[above: {lines} as in {where}{self._from(self._lines[at])}]"

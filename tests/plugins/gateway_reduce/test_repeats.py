@@ -158,3 +158,15 @@ def test_a_narrow_answer_that_stayed_whole_can_be_pointed_to(conversation):
     assert texts(after)[1] == texts(body)[1]
     assert texts(after)[2].startswith('[above: 13 lines as in the result of call_1, beginning "1:')
     assert optimize_body(after) == after
+
+
+@pytest.mark.parametrize("start", ["7|alice|", "12:34:56 ERROR "])
+def test_an_id_or_a_time_is_no_line_number(conversation, start):
+    row = start + "what was said of it is long enough for a pointer: " + "amber birch cedar delta ember " * 6 + start
+    words = ["fjord", "grove", "heron", "inlet", "jetty", "knoll", "larch", "maple", "nepal", "otter"]
+    before = "\n".join(f"{word} of the {word}s, once" for word in words)
+    after = "\n".join(f"{word} of the {word}s, twice" for word in words)
+    body = conversation(f"{before}\n{row}\nand more", f"{after}\n{row}\nno more")
+    last = optimize_body(body)["messages"][-1]["content"]
+    assert "[above: this line as in the result of call_0" in last
+    assert "[above: lines" not in last
