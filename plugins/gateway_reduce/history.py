@@ -105,11 +105,11 @@ class History:
         """Say that something stands here which no later line may be compared with."""
         self.lines.append(None)
 
-    def places(self, line: str) -> list[int]:
+    def places(self, line: str, most: int) -> list[int]:
         """Where the line stood before, the latest first."""
         found: list[int] = []
         place = self.last.get(line)
-        while place is not None and len(found) < NEAREST:
+        while place is not None and len(found) < most:
             found.append(place)
             place = self._earlier.get(place)
         return found

@@ -10,7 +10,7 @@ import re
 
 import orjson
 
-from gateway_reduce.history import SHORTEST_SEED, SHORTEST_TAILED, History
+from gateway_reduce.history import NEAREST, SHORTEST_SEED, SHORTEST_TAILED, History
 from gateway_reduce.marks import POINTER
 from gateway_reduce.numbered import LEAST_LINES, NUMBER, SHORTEST_BARE, numbers, parted, same_lines
 from gateway_reduce.passages import SHORTEST_PROSE, paragraph, shared_run
@@ -24,6 +24,7 @@ NARROW_LINES, NARROW_LEFT = (
     40,
     0.2,
 )  # of an answer to a narrow question, and the share that has to be more than pointers
+MOST_ALONE = 10_000  # lines of one result that are looked for in all their places without a block
 MOST_IN_VAIN = 100  # passages of one result that are compared without being the same
 
 _FIXED = "\n"  # stands for a line that may not be replaced; no line is equal to it
@@ -72,6 +73,7 @@ class Pointing:
         self._end = len(self._lines)  # where the closing lines begin that the result before has too
         self._out: list[str] = []
         self._in_vain = 0
+        self._alone = 0  # lines that stood before, but never next to the same line
         self._numbers = numbers(self._lines)
         self._otherwise = self._shown_otherwise()  # the lines shown before but for a number, and where
         self.removed = 0
@@ -186,8 +188,12 @@ class Pointing:
         if len(lines[at]) < SHORTEST_SEED:
             return 0
         best = start = 0
-        for place in self._history.places(lines[at]):
-            if best and (place + best >= len(shown) or at + best >= end or shown[place + best] != lines[at + best]):
+        least = int(len(lines[at]) + 1 < LEAST_CHARACTERS)  # a short line is nothing without the next one
+        for place in self._history.places(lines[at], NEAREST if self._alone < MOST_ALONE else 1):
+            agreed = best or least
+            if agreed and (
+                place + agreed >= len(shown) or at + agreed >= end or shown[place + agreed] != lines[at + agreed]
+            ):
                 continue  # it differs where the best so far still agreed: it cannot be longer
             most = min(end - at, len(shown) - place)
             count = 1
@@ -195,6 +201,9 @@ class Pointing:
                 count += 1
             if count > best:
                 best, start = count, place
+        if not best:
+            self._alone += 1
+            return 0
         if at + best == end and self._gain(at, best, self._block_mark(at, best, start)) >= LEAST_GAIN:
             self._end = end  # the block takes the closing lines along
         best = min(best, self._end - at)
