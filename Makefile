@@ -70,8 +70,8 @@ $(DONE)/weights: requirements/weights.lock $(DONE)/locked
 UV ?= uv
 LOCK := $(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet
 lock: ## write requirements/*.lock anew from pyproject.toml (needs uv)
-	$(LOCK) --extra local -o requirements/run.lock
-	$(LOCK) --extra local --group test --group lint --group build -c requirements/run.lock -o requirements/dev.lock
+	$(LOCK) --extra local --extra redis -o requirements/run.lock
+	$(LOCK) --extra local --extra redis --group test --group lint --group build -c requirements/run.lock -o requirements/dev.lock
 	$(UV) pip compile --group build --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
 	  -c requirements/dev.lock -o requirements/build.lock
 

@@ -3,13 +3,17 @@ turns into tokens."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import orjson
+from pydantic import TypeAdapter
 
 from gateway import wire
 from gateway.api import ChatRequest, Sizes, State, Tier, Warmth
+
+log = logging.getLogger("thriftgate.session")
 
 _TTL = 86_400.0  # seconds; as long as any provider keeps a prompt
 CHARS_PER_TOKEN = 3.8
@@ -152,6 +156,9 @@ def rate_of(tokens: int, chars: int) -> float | None:
     return min(max(tokens / chars, _LEAST_RATE), _LARGEST_RATE)
 
 
+_WRITTEN = TypeAdapter(SessionState)
+
+
 class Sessions:
     """Session states behind the state port."""
 
@@ -161,7 +168,16 @@ class Sessions:
 
     async def get(self, key: str) -> SessionState:
         raw = await self._state.get(f"session:{key}")
-        return SessionState(**orjson.loads(raw)) if raw is not None else SessionState()
+        if raw is None:
+            return SessionState()
+        try:
+            session = _WRITTEN.validate_json(raw)
+            if session.tier is not None:
+                Tier(session.tier)
+        except ValueError as error:  # replicas of another version, or strangers, may write to a shared store
+            log.warning("what is remembered of session %s cannot be read, so it counts as unknown: %s", key, error)
+            return SessionState()
+        return session
 
     async def remember(self, key: str, session: SessionState) -> None:
         await self._state.set(f"session:{key}", orjson.dumps(session), _TTL)

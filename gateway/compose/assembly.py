@@ -37,7 +37,7 @@ from gateway.preview import Preview, preview
 from gateway.server.app import new_request_id
 from gateway.server.auth import Auth, KnownKey
 from gateway.session import Sessions
-from gateway.state import Stash, StashLimits, open_state
+from gateway.state import StashLimits, open_stores
 from gateway.trimming import Trimming
 from gateway.upstream import Timeouts, Upstreams, local_available
 
@@ -70,14 +70,15 @@ class Gateway:
         self._offline = offline
         self._bus = Bus()
         self._catalog = Catalog()
-        self._state = open_state(config.state_url, clock)
         self.ledger = SqliteLedger(config.ledger_url, clock)
-        self.stash = Stash(_beside(self.ledger.path), _stash_limits(config), clock)
+        state_url = "memory://" if offline else config.state_url
+        self._stores = open_stores(state_url, _beside(self.ledger.path), _stash_limits(config), clock)
+        self.stash = self._stores.stash
         self._ledger_health = LedgerHealth(clock)
         self.upstreams = Upstreams(_timeouts(config))
         self.budgets = Budgets(self.ledger, [] if offline else _budget_rules(config), clock)
         self._cooldowns = Cooldowns(clock, self._bus.publish)
-        self._sessions = Sessions(self._state, clock)
+        self._sessions = Sessions(self._stores.state, clock)
         self._plugins: list[tuple[Loaded, Plugin]] = []
         self._mounted: list[tuple[Loaded, Plugin]] = []
         self._routes_mounted = False
@@ -114,10 +115,11 @@ class Gateway:
                 await self.budgets.start()
             self._plugins = await self._prepare(loaded, self.config)
         except BaseException:
+            await self._stores.close()
             await self.ledger.close()
             raise
         if not self._offline:
-            self.stash.open()
+            await self._stores.open()
         self._attach(self._plugins)
         self.pipeline = self._make_pipeline(self.config, self._plugins)
 
@@ -136,7 +138,7 @@ class Gateway:
         await self._bus.close()
         self.pipeline.parts.cast.close()
         await self.upstreams.close()
-        await self.stash.close()
+        await self._stores.close()
         await self.ledger.close()
 
     async def reload(self, config: Config) -> None:
@@ -261,7 +263,7 @@ class Gateway:
             log=logging.getLogger(f"thriftgate.plugin.{name}"),
             clock=self._clock,
             ledger=self.ledger,
-            state=self._state,
+            state=self._stores.state,
             in_force=self._in_force,
             publisher=self._bus.publish,
             completer=self.complete,

@@ -19,6 +19,7 @@ from gateway.config import Config, ConfigError
 from gateway.server.app import create_app
 from gateway.server.front import IN_FLIGHT
 from gateway.server.runner import Runner
+from gateway.state import without_secrets
 
 _POLL_SECONDS = 0.5
 _DRAIN_POLL_SECONDS = 0.05
@@ -146,7 +147,7 @@ def fixed_at_start(config: Config) -> Fixed:
     """What a reload cannot change, by its name in the file."""
     return {
         "ledger.url": config.ledger_url,
-        "state.url": config.state_url,
+        "state.url": without_secrets(config.state_url),
         "server.host": config.server.host,
         "server.port": config.server.port,
     }

@@ -133,10 +133,10 @@ class Config:
     context: Context
     budgets: tuple[Budget, ...]
     keys: tuple[VirtualKey, ...]
-    state_url: str
     ledger_url: str
     plugins: tuple[PluginEntry, ...]
     plugin_path: FilePath
+    state_url: str = field(repr=False)  # it may hold a password
     warnings: tuple[Problem, ...] = ()
     source: Source = field(kw_only=True, repr=False, compare=False)
 

@@ -46,7 +46,7 @@ class _Wish:
             self.found.set_result(self.text)
 
 
-class Stash:
+class FileStash:
     """Texts by caller and id. `lost` counts what could not be written or read.
 
     One thread owns the file: `keep` hands over and returns, `get` waits for it.

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.api import LeftOut
-from gateway.state import Stash, StashLimits
+from gateway.state import FileStash, StashLimits
 
 HOUR = 3600.0
 LIMITS = StashLimits(seconds=24 * HOUR, bytes=1024 * 1024)
@@ -32,7 +32,7 @@ async def open_stash(tmp_path, clock):
     opened = []
 
     def make(limits=LIMITS, path=tmp_path / "stash.db"):
-        stash = Stash(path, limits, clock)
+        stash = FileStash(path, limits, clock)
         stash.open()
         opened.append(stash)
         return stash
@@ -66,7 +66,7 @@ async def test_a_text_comes_back_to_its_caller_and_to_nobody_else(open_stash):
 @given(st.text(st.characters(codec=None)), st.text(st.characters(codec=None)))
 def test_any_text_and_any_id_are_kept(clock, text, id):
     async def there_and_back():
-        stash = Stash(None, LIMITS, clock)
+        stash = FileStash(None, LIMITS, clock)
         stash.open()
         stash.keep("ann", [LeftOut("a", text)])
         found = await stash.get("ann", "a"), await stash.get("ann", id)

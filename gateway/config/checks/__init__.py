@@ -13,6 +13,7 @@ from gateway.config.checks.models import check_models
 from gateway.config.checks.plugins import check_plugins, plugin_parts
 from gateway.config.checks.references import check_references
 from gateway.config.checks.routing import check_routing
+from gateway.config.checks.stores import check_stores
 from gateway.config.document import Document
 from gateway.config.problems import Problem
 
@@ -25,4 +26,5 @@ def crosscheck(document: Document, shipped_task_types: frozenset[str]) -> Iterat
     yield from check_models(document)
     yield from check_routing(document, shipped_task_types)
     yield from check_access(document)
+    yield from check_stores(document)
     yield from check_plugins(document)

@@ -1,4 +1,4 @@
-"""Who may call and what may be spent, and where state and records are kept."""
+"""Who may call and what may be spent."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from gateway.config.problems import Problem, did_you_mean
 from gateway.config.values import DEFAULT_BUDGET, MASTER, digest
 
 _HOST = re.compile(r"[A-Za-z0-9:._%-]+")
-_LEDGER = re.compile(r"sqlite:///[^?#]+(\?synchronous=(normal|full))?")
 
 
 def check_access(document: Document) -> Iterator[Problem]:
@@ -21,7 +20,6 @@ def check_access(document: Document) -> Iterator[Problem]:
     yield from _unused_budgets(document)
     yield from _keys(document)
     yield from _unset_keys(document)
-    yield from _urls(document)
 
 
 def _host(document: Document) -> Iterator[Problem]:
@@ -97,18 +95,3 @@ def _unset_keys(document: Document) -> Iterator[Problem]:
             yield document.source.problem(path, message, expected)
         else:
             yield document.source.problem(path, f"{name} is not set, so this key is inactive", severity="warning")
-
-
-def _urls(document: Document) -> Iterator[Problem]:
-    state, ledger = document.at("state", "url"), document.at("ledger", "url")
-    if isinstance(state, str) and state != "memory://":
-        yield _unsupported(document, ("state", "url"), state, "`memory://`")
-    if isinstance(ledger, str) and not _LEDGER.fullmatch(ledger):
-        expected = "`sqlite:///relative/path` or `sqlite:////absolute/path`, with `?synchronous=full` if wanted"
-        yield _unsupported(document, ("ledger", "url"), ledger, expected)
-
-
-def _unsupported(document: Document, path: Path, url: str, expected: str) -> Problem:
-    scheme, separator, _ = url.partition("://")
-    shown = f"{scheme}://..." if separator and scheme != "sqlite" else url  # a password can stand behind the scheme
-    return document.source.problem(path, f"{document.source.shown(path, shown)} is not supported", expected)
