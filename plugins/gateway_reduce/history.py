@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gateway.api import Part
@@ -154,9 +154,10 @@ class History:
         """The names that people and the model have spoken of so far."""
         return names_in(self._said)
 
-    def has_said(self, value: str) -> bool:
+    def said_lately(self) -> Callable[[str], bool]:
         """Whether people or the model have used a value of three characters or more, lately."""
-        return len(value) > 2 and any(value in text for text in self._said[-LATELY:])
+        said = "\0".join(self._said[-LATELY:])
+        return lambda value: len(value) > 2 and value in said
 
     def asked_narrowly(self, part: Part) -> bool:
         """Whether the call that a result answers asks for certain lines: who asks so and gets a pointer asks again."""

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 NUMBER = re.compile(r"[ ]*(\d{1,7})(?::(?!\d\d:)|[\t→|])")  # but no time of day
 LEAST_LINES = 3
+SAMPLED = 16
 SHORTEST_BARE = 4  # characters of a line without its number by which it is found again
 
 _FIRST = frozenset(" 0123456789")
@@ -25,7 +26,9 @@ def parted(line: str | None) -> tuple[int, str] | None:
 
 
 def numbers(lines: Sequence[str]) -> dict[int, tuple[int, str]]:
-    """The lines that carry a number, parted from it."""
+    """The lines that carry a number, parted from it; none where a sample of the lines holds no such line."""
+    if not any(map(parted, lines[:: 1 + len(lines) // SAMPLED])):
+        return {}
     begun = [at for at, line in enumerate(lines) if line[:1] in _FIRST and line]
     return {at: known for at in begun if (known := parted(lines[at]))}
 

@@ -217,7 +217,7 @@ class Reduction:
         id = identify(part.text)
         shorter = text
         if text[:1] in ("{", "[") and not history.is_json_file(part):
-            shorter = shorten_lists(text, id, history.has_said)
+            shorter = shorten_lists(text, id, history.said_lately())
         if shorter == text and _is_output(part.text, cleaned):
             shorter = excerpt(text, id, history.names())
         gain = self._tokens.removed(text, shorter) if shorter != text else 0
