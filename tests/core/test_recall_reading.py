@@ -108,7 +108,7 @@ def test_what_is_no_expression_is_searched_for_as_text(pattern):
     assert 101 in numbers(answer)
 
 
-@pytest.mark.parametrize("pattern", [r"(a+)+$", r"(a|aa)+$", r"((a{1,50}){1,50}){1,50}b", r"^(.*?,){30}x"])
+@pytest.mark.parametrize("pattern", [r"(a|aa)+$", r"((a{1,50}){1,50}){1,50}b", r"^(.*?,){30}x"])
 def test_an_expression_that_takes_for_ever_is_searched_for_as_text(pattern):
     answer = shown("\n".join(["a" * 390 + "!", "1," * 150, pattern] * 3), pattern=pattern)
     assert numbers(answer)
