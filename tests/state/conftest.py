@@ -84,6 +84,7 @@ class Detour:
     def __init__(self, port):
         self._port = port
         self._tasks = set()
+        self._writers = []
         self.delay = 0.0
         self.commands = 0
 
@@ -92,14 +93,20 @@ class Detour:
         self.url = f"redis://127.0.0.1:{self._listener.sockets[0].getsockname()[1]}"
 
     async def close(self):
+        """Whatever a connection was about, both its ends are closed: one left open would fail a later test."""
         self._listener.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for writer in self._writers:
+            writer.close()
+        await asyncio.gather(*(writer.wait_closed() for writer in self._writers), return_exceptions=True)
 
     async def _pass(self, reader, writer):
         self._tasks.add(asyncio.current_task())
+        self._writers.append(writer)
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._port)
+        self._writers.append(far_writer)
 
         async def there():
             while data := await reader.read(65536):
@@ -115,13 +122,11 @@ class Detour:
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            for end in (far_writer, writer):
+                end.close()
             for way in ways:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
-            far_writer.close()
-            writer.close()
-            with suppress(OSError):
-                await asyncio.gather(far_writer.wait_closed(), writer.wait_closed())
 
 
 @pytest.fixture
