@@ -24,7 +24,7 @@ from gateway.api.events import (
     Untrimmed,
     WhyUntrimmed,
 )
-from gateway.api.plugin import Host, Ledger, Plugin, Settings, State
+from gateway.api.plugin import Host, Ledger, Plugin, Settings, State, StateHealth
 from gateway.api.recall import RECALL, recall_pays, recall_tool
 from gateway.api.roles import (
     CallView,
@@ -134,6 +134,7 @@ __all__ = [
     "Settings",
     "Sizes",
     "State",
+    "StateHealth",
     "StreamFilter",
     "Surface",
     "TaskType",

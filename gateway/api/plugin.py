@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict
@@ -29,9 +30,21 @@ class Ledger(Protocol):
         """The latest records, newest first."""
 
 
+@dataclass(frozen=True, slots=True)
+class StateHealth:
+    """How the store behind the state does: whether it is away now, how often it went away, and how many operations it
+    gave no answer to. What is left out of prompts, where it lies in the same store, counts too."""
+
+    away: bool = False
+    outages: int = 0
+    lost: int = 0
+
+
 class State(Protocol):
     """Small values shared by the requests (and, where configured, the replicas) of a gateway, gone after their TTL."""
 
+    @property
+    def health(self) -> StateHealth: ...
     async def get(self, key: str) -> bytes | None: ...
     async def set(self, key: str, value: bytes, ttl: float) -> None:
         """`ttl` in seconds."""

@@ -60,7 +60,7 @@ def open_stores(url: str, file: Path | None, limits: StashLimits, clock: Callabl
     `ThriftgateError` for a url that is not supported, and where the client for it is not installed."""
     if urlsplit(url).scheme in SCHEMES:
         link = Link(url)
-        return Stores(SharedState(link), SharedStash(link, limits, clock), link)
+        return Stores(SharedState(link, clock), SharedStash(link, limits, clock), link)
     return Stores(open_state(url, clock), FileStash(file, limits, clock))
 
 

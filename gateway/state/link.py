@@ -109,7 +109,7 @@ class Link:
         if now - self._told_at >= _FLAP_SECONDS:
             self._told_at = now
             why = str(error) or f"no answer within {self._deadline:g} seconds"
-            told = "%s is away: %s; until it answers sessions count as unknown (outage %d)"
+            told = "%s is away: %s; until it answers each replica remembers for itself (outage %d)"
             log.error(told, self._name, why, self.outages)
         self._healing = asyncio.ensure_future(self._heal())
 

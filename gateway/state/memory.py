@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 
+from gateway.api import StateHealth
+
 MAX_ENTRIES = 100_000
 """Entries kept at most by default; at a few hundred bytes each some tens of megabytes."""
 
@@ -20,6 +22,7 @@ class MemoryState:
         self._clock = clock
         self._max_entries = max_entries
         self._entries: OrderedDict[str, tuple[bytes, float]] = OrderedDict()
+        self.health = StateHealth()
 
     async def get(self, key: str) -> bytes | None:
         """The value of `key`, `None` where there is none or its time is over."""
@@ -41,6 +44,13 @@ class MemoryState:
         self._entries[key] = (value, self._clock() + ttl)
         self._entries.move_to_end(key)
         if len(self._entries) > self._max_entries:
+            self._entries.popitem(last=False)
+
+    def take(self, other: MemoryState) -> None:
+        """All that another one holds, which is empty then."""
+        self._entries.update(other._entries)
+        other._entries.clear()
+        while len(self._entries) > self._max_entries:
             self._entries.popitem(last=False)
 
     def __len__(self) -> int:

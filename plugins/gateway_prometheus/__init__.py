@@ -14,7 +14,7 @@ from typing import ClassVar, Final
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Metric, ProcessCollector, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 from pydantic import Field
@@ -33,6 +33,7 @@ from gateway.api import (
     Refused,
     RequestEnded,
     Settings,
+    StateHealth,
     Surface,
     TierUpgraded,
     Untrimmed,
@@ -66,6 +67,7 @@ class Prometheus(Plugin, Listener, Surface):
         self._configured: tuple[Deployment, ...] = ()
         self._deployments = DeploymentNames(())
         self._registry.register(_Deployments(lambda: host.deployments))
+        self._registry.register(_State(lambda: host.state.health))
         ProcessCollector(registry=self._registry)
         self._instruments.build_info.labels(_version()).set(1)
 
@@ -192,6 +194,29 @@ class _Deployments(Collector):
 
     def _inactive(self) -> GaugeMetricFamily:
         return GaugeMetricFamily("thriftgate_inactive_deployments", "How many configured deployments cannot serve.")
+
+
+class _State(Collector):
+    """How the store that requests share does, read when asked: while it is away each request may lose a few operations,
+    and none should publish that."""
+
+    def __init__(self, health: Callable[[], StateHealth]) -> None:
+        self._health = health
+
+    def describe(self) -> Iterable[Metric]:
+        return self._of(StateHealth())
+
+    def collect(self) -> Iterable[Metric]:
+        return self._of(self._health())
+
+    def _of(self, health: StateHealth) -> Iterable[Metric]:
+        away = "1 while the store of sessions and of what is left out of prompts gives no answer."
+        lost = "Operations of that store that got no answer or were refused."
+        return [
+            GaugeMetricFamily("thriftgate_state_away", away, value=health.away),
+            CounterMetricFamily("thriftgate_state_outages", "How often that store went away.", value=health.outages),
+            CounterMetricFamily("thriftgate_state_lost", lost, value=health.lost),
+        ]
 
 
 class _WithoutCreated(Collector):

@@ -57,6 +57,18 @@ async def test_the_least_used_goes_first() -> None:
     assert await state.get("c") == b"3"
 
 
+async def test_what_another_one_holds_is_taken_over() -> None:
+    clock = Clock()
+    one, other = MemoryState(clock, max_entries=2), MemoryState(clock)
+    await one.set("a", b"old", ttl=10.0)
+    for key in "abc":
+        await other.set(key, key.encode(), ttl=10.0)
+    one.take(other)
+    assert [await one.get(key) for key in "abc"] == [None, b"b", b"c"]
+    assert len(one) == 2
+    assert len(other) == 0
+
+
 async def test_absent_is_none() -> None:
     assert await MemoryState(Clock()).get("k") is None
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from gateway.api import LeftOut, ThriftgateError
+from gateway.api import LeftOut, StateHealth, ThriftgateError
 from gateway.session import Sessions, SessionState
 from gateway.state import StashLimits, open_stores, without_secrets
 from gateway.state.link import PREFIX, Link
@@ -25,6 +25,10 @@ class Clock:
 
     def __call__(self):
         return self.now
+
+
+def state_at(link):
+    return SharedState(link, Clock())
 
 
 @pytest.fixture
@@ -69,10 +73,10 @@ def errors(caplog, name):
 
 
 async def test_a_value_is_kept_for_its_time_and_seen_by_all(server, connect):
-    one, other = SharedState(connect(server.url)), SharedState(connect(server.url))
-    await one.set("k", b"\x00v", 10.0)
+    one, other = state_at(connect(server.url)), state_at(connect(server.url))
+    await one.set("k", b"\x00v", 1000.0)
     assert await other.get("k") == b"\x00v"
-    assert 9_000 < int(server(f"PTTL {PREFIX}state:k")[1:]) <= 10_000
+    assert 900_000 < int(server(f"PTTL {PREFIX}state:k")[1:]) <= 1_000_000
     await other.set("k", b"w", 0.02)
     await asyncio.sleep(0.05)
     assert await one.get("k") is None
@@ -80,17 +84,17 @@ async def test_a_value_is_kept_for_its_time_and_seen_by_all(server, connect):
 
 @pytest.mark.parametrize("ttl", [0.0, -1.0])
 async def test_no_time_to_live_forgets(server, connect, ttl):
-    state = SharedState(connect(server.url))
-    await state.set("k", b"v", 10.0)
+    state = state_at(connect(server.url))
+    await state.set("k", b"v", 1000.0)
     await state.set("k", b"w", ttl)
     assert await state.get("k") is None
     assert server("DBSIZE") == b":0"
 
 
 async def test_a_socket_and_a_database_of_its_own(server, connect):
-    await SharedState(connect(f"unix://{server.socket}?db=3")).set("k", b"v", 10.0)
-    assert await SharedState(connect(f"{server.url}/3")).get("k") == b"v"
-    assert await SharedState(connect(server.url)).get("k") is None
+    await state_at(connect(f"unix://{server.socket}?db=3")).set("k", b"v", 1000.0)
+    assert await state_at(connect(f"{server.url}/3")).get("k") == b"v"
+    assert await state_at(connect(server.url)).get("k") is None
 
 
 async def test_a_text_comes_back_to_its_caller_and_to_nobody_else(server, connect, open_stash):
@@ -150,40 +154,45 @@ async def test_what_strangers_wrote_is_no_text(server, connect, open_stash, garb
 
 @pytest.mark.parametrize("garbage", [b"", b"no json", b"[]", b'{"at": "x"}', b'{"tier": "huge"}'])
 async def test_a_session_that_cannot_be_read_is_unknown(server, connect, garbage, caplog):
-    state = SharedState(connect(server.url))
+    state = state_at(connect(server.url))
     sessions = Sessions(state, Clock())
-    await state.set("session:s", garbage, 10.0)
+    await state.set("session:s", garbage, 1000.0)
     assert await sessions.get("s") == SessionState()
     assert [record.name for record in caplog.records] == ["thriftgate.session"]
 
 
 async def test_a_session_of_a_later_version_is_read_as_far_as_it_is_known(server, connect):
-    state = SharedState(connect(server.url))
-    await state.set("session:s", json.dumps({"deployment": "d", "tier": "weak", "of_later": 1}).encode(), 10.0)
+    state = state_at(connect(server.url))
+    await state.set("session:s", json.dumps({"deployment": "d", "tier": "weak", "of_later": 1}).encode(), 1000.0)
     assert await Sessions(state, Clock()).get("s") == SessionState(deployment="d", tier="weak")
 
 
 async def test_a_killed_store_is_told_once_and_heals_by_itself(server, connect, open_stash, caplog):
     link = connect(server.url)
-    state, stash = SharedState(link), open_stash(link)
+    state, stash = state_at(link), open_stash(link)
     await link.open()
-    await state.set("k", b"v", 10.0)
+    await state.set("k", b"v", 1000.0)
     stash.keep("ann", [LeftOut("a1", "text")])
     await written(stash)
     server.kill()
+    assert await state.get("k") == b"v"  # it remembers what it wrote itself
     for _ in range(50):
-        assert await state.get("k") is None
-        await state.set("k", b"w", 10.0)
+        await state.set("k", b"w", 1000.0)
+        assert await state.get("k") == b"w"
+        assert await state.get("unknown") is None
         stash.keep("ann", [LeftOut("a2", "text")])
         assert await stash.get("ann", "a2") is None
     assert (link.away, link.outages) == (True, 1)
-    assert link.lost >= 150
+    assert link.lost >= 200
+    assert state.health == StateHealth(away=True, outages=1, lost=link.lost)
     assert stash.lost == 100
     assert len(errors(caplog, "thriftgate.state")) == len(errors(caplog, "thriftgate.stash")) == 1
     server.start()
     await until(lambda: not link.away)
-    await state.set("k", b"x", 10.0)
-    assert await state.get("k") == b"x"
+    assert server("DBSIZE") == b":0"
+    assert await state.get("k") == b"w"
+    await state.set("k", b"x", 1000.0)
+    assert await state_at(connect(server.url)).get("k") == b"x"
     stash.keep("ann", [LeftOut("a1", "text")])  # it was written lately, but to a store that has lost it
     await written(stash)
     assert server(f"EXISTS {PREFIX}stash:ann:a1") == b":1"
@@ -194,13 +203,13 @@ async def test_one_that_was_never_there_is_no_error(server, connect, caplog):
     server.kill()
     link = connect(server.url)
     await link.open()
-    assert await SharedState(link).get("k") is None
+    assert await state_at(link).get("k") is None
     assert len(errors(caplog, "thriftgate.state")) == 1
 
 
 async def test_nobody_waits_for_a_slow_one_but_those_that_find_out(detour, connect):
     link = connect(detour.url, 0.1)
-    state = SharedState(link)
+    state = state_at(link)
     await link.open()
     while link.away:  # the machine was busy
         await asyncio.sleep(0.01)
@@ -216,22 +225,68 @@ async def test_nobody_waits_for_a_slow_one_but_those_that_find_out(detour, conne
 async def test_a_wrong_password_is_told_and_the_password_is_not(start_server, connect, caplog):
     server = start_server("--requirepass", "hunter2")
     right, wrong = (f"redis://:{word}@127.0.0.1:{server.port}" for word in ("hunter2", "hunter3"))
-    await SharedState(connect(right)).set("k", b"v", 10.0)
+    await state_at(connect(right)).set("k", b"v", 1000.0)
     link = connect(wrong)
     await link.open()
-    assert await SharedState(link).get("k") is None
+    assert await state_at(link).get("k") is None
     [told] = errors(caplog, "thriftgate.state")
     assert "password" in told.getMessage()
     assert "hunter" not in caplog.text
 
 
-async def test_a_full_store_is_still_read(start_server, connect, caplog):
-    server = start_server("--maxmemory", "1", "--maxmemory-policy", "noeviction")
+async def test_what_others_wrote_or_forgot_holds_as_long_as_the_store_says_so(server, connect):
+    one, other = state_at(connect(server.url)), state_at(connect(server.url))
+    await one.set("k", b"of one", 1000.0)
+    await one.set("gone", b"of one", 1000.0)
+    await other.set("k", b"of the other", 1000.0)
+    await other.set("gone", b"", 0.0)
+    assert await one.get("k") == b"of the other"
+    assert await one.get("gone") is None
+    assert await state_at(connect(server.url)).get("gone") is None
+
+
+async def test_after_an_outage_the_store_is_right_where_it_knows_a_value(server, connect):
     link = connect(server.url)
-    state = SharedState(link)
-    for _ in range(5):
-        await state.set("k", b"v", 10.0)
+    one, other = state_at(link), state_at(connect(server.url))
+    for key in ("kept", "lost", "forgotten"):
+        await one.set(key, b"of one", 1000.0)
+    server.kill()
+    await one.set("forgotten", b"", 0.0)
+    await one.set("new", b"of one", 1000.0)
+    assert await one.get("forgotten") is None
+    server.start()
+    await until(lambda: not link.away)
+    for _ in range(2):  # the first may find the old connection broken
+        await other.set("kept", b"of the other", 1000.0)
+        await until(lambda: not other.health.away)
+    assert await one.get("kept") == b"of the other"
+    assert await one.get("lost") == await one.get("new") == b"of one"
+    assert await one.get("forgotten") is None
+
+
+async def test_what_is_remembered_here_ends_with_its_time(server, connect):
+    clock = Clock()
+    state = SharedState(connect(server.url), clock)
+    await state.set("k", b"v", 10.0)
+    server.kill()
+    clock.now += 9.0
+    assert await state.get("k") == b"v"
+    await state.set("new", b"v", 10.0)
+    clock.now += 1.0
     assert await state.get("k") is None
+    assert await state.get("new") == b"v"
+
+
+async def test_a_full_store_is_still_read(server, connect, caplog):
+    link = connect(server.url)
+    state = state_at(link)
+    await state.set("old", b"v", 1000.0)
+    assert server("CONFIG SET maxmemory 1") == b"+OK"
+    for _ in range(5):
+        await state.set("k", b"v", 1000.0)
+    assert await state_at(link).get("old") == b"v"
+    assert await state_at(link).get("k") is None
+    assert await state.get("k") == b"v"  # refused there, and remembered here
     assert (link.away, link.lost) == (False, 5)
     assert len(errors(caplog, "thriftgate.state")) == 1
 
@@ -241,28 +296,30 @@ async def test_a_server_of_another_kind_is_away(connect, answer):
     pytest.importorskip("redis")
 
     async def serve(reader, writer):
-        await reader.read(100)
-        writer.write(answer)
-        writer.close()
+        try:
+            await reader.read(100)
+            writer.write(answer)
+        finally:
+            writer.close()
 
     listener = await asyncio.start_server(serve, "127.0.0.1", 0)
     link = connect(f"redis://127.0.0.1:{listener.sockets[0].getsockname()[1]}", 1.0)
-    assert await SharedState(link).get("k") is None
+    assert await state_at(link).get("k") is None
     assert link.lost == 1
     listener.close()
 
 
 async def test_many_at_once_share_a_few_connections(server, connect):
     link = connect(server.url)
-    state = SharedState(link)
-    await asyncio.gather(*(state.set(f"k{number}", b"v", 10.0) for number in range(500)))
+    state = state_at(link)
+    await asyncio.gather(*(state.set(f"k{number}", b"v", 1000.0) for number in range(500)))
     assert server("DBSIZE") == b":500"
     assert link.lost == 0
 
 
 async def test_a_cancelled_wait_harms_nobody(detour, connect):
     detour.delay = 0.05
-    state = SharedState(connect(detour.url))
+    state = state_at(connect(detour.url))
     await state.set("a", b"1", 100.0)
     await state.set("b", b"2", 100.0)
     waits = [asyncio.ensure_future(state.get("ab"[number % 2])) for number in range(20)]

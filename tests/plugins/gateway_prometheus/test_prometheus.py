@@ -1,7 +1,8 @@
 """What Prometheus reads, after real events."""
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 
 import pytest
 from aiohttp import web
@@ -27,6 +28,7 @@ from gateway.api import (
     RequestEnded,
     RequestStarted,
     Savings,
+    StateHealth,
     Tier,
     TierUpgraded,
     Untrimmed,
@@ -51,6 +53,7 @@ class Host:
     """As much of a host as this plugin asks for."""
 
     deployments: tuple[Deployment, ...] = DEPLOYMENTS
+    state: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(health=StateHealth()))
     log: logging.Logger = logging.getLogger("test")  # noqa: RUF009  # one logger for all is meant
 
 
@@ -206,6 +209,14 @@ async def test_deployments_are_shown_as_they_are_now(scrape):
     assert await scrape.value("deployment_active", deployment="strong-1") == 1
     assert await scrape.value("deployment_active", deployment="weak-1") is None
     assert await scrape.value("inactive_deployments") == 0
+
+
+async def test_the_store_that_requests_share_is_shown_as_it_is_now(scrape):
+    assert await scrape.value("state_away") == 0
+    scrape.plugin.host.state.health = StateHealth(away=True, outages=2, lost=70)
+    assert await scrape.value("state_away") == 1
+    assert await scrape.value("state_outages_total") == 2
+    assert await scrape.value("state_lost_total") == 70
 
 
 async def test_a_model_behind_a_wildcard_counts_under_the_wildcard(scrape):
